@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod contact;
+pub mod conversation;
+pub mod event;
+pub mod identity;
+pub mod interaction;
+pub mod lead;
+pub mod manifest;
+
+pub use command::{Command, Receipt};
+pub use contact::{Contact, Name, Person};
+pub use conversation::{Conversation, ConversationRef};
+pub use event::{Event, EventBody, RecordAction, RecordChange, StatusChange};
+pub use identity::{Assurance, Identity, IdentityKind};
+pub use interaction::{Attachment, AttachmentKind, Author, Detail, Direction, Interaction, Source};
+pub use jiff::Timestamp;
+pub use lead::{Lead, Qualification, Responsible, Stage, Temperature};
+pub use manifest::Manifest;
+
+/// A JSON object whose keys the hub does not know: vendor fields that a mapping may still reach.
+pub type Extra = serde_json::Map<String, serde_json::Value>;
+
+/// The JSON Schemas of version 1, by file name. They are the contract for authors in any language.
+pub const V1: [(&str, &str); 9] = [
+    ("event.json", include_str!("../v1/event.json")),
+    ("interaction.json", include_str!("../v1/interaction.json")),
+    ("identity.json", include_str!("../v1/identity.json")),
+    ("contact.json", include_str!("../v1/contact.json")),
+    ("lead.json", include_str!("../v1/lead.json")),
+    ("conversation.json", include_str!("../v1/conversation.json")),
+    ("command.json", include_str!("../v1/command.json")),
+    ("receipt.json", include_str!("../v1/receipt.json")),
+    ("manifest.json", include_str!("../v1/manifest.json")),
+];

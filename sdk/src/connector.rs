@@ -1,0 +1,168 @@
+//! The trait that a connector implements, and the types of its calls.
+
+use patchbay_schemas::{Command, Event, Receipt, Timestamp};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A connector. Implement what the vendor can do and name it in [`register!`](crate::register).
+///
+/// There is no `self`: an instance may serve many calls or one. What must outlive a call goes into
+/// [`host::state`](crate::host::state), what the user chose comes from [`host::config`](crate::host::config).
+pub trait Connector {
+    /// The vendor posted something. The host verified it as the manifest says.
+    fn webhook(request: Request) -> Result<Reply, Failure> {
+        let _ = request;
+        Err(Failure::unsupported("webhook"))
+    }
+
+    /// Ask the vendor what is new since `cursor`; at most `limit` events.
+    fn poll(cursor: Option<String>, limit: u32) -> Result<Page, Failure> {
+        let _ = (cursor, limit);
+        Err(Failure::unsupported("polling"))
+    }
+
+    /// Carry out one command. It may come twice with the same `idempotency_key`.
+    fn execute(command: Command) -> Result<Receipt, Failure> {
+        let _ = command;
+        Err(Failure::unsupported("commands"))
+    }
+
+    /// Carry out several commands, one result each. Override it where the vendor has a batch call.
+    fn execute_batch(batch: Vec<Command>) -> Vec<Result<Receipt, Failure>> {
+        batch.into_iter().map(Self::execute).collect()
+    }
+
+    /// Does this connection work? The answer is a JSON object for people: account name, address, plan.
+    fn check() -> Result<Value, Failure> {
+        Err(Failure::unsupported("check"))
+    }
+}
+
+/// What the vendor posted.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// In capitals: `POST`.
+    pub method: String,
+    /// What follows the connection's own address: empty, or `/events/call`.
+    pub path: String,
+    /// Without the question mark.
+    pub query: String,
+    /// Names are in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header of that name (any case).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON. A failure refuses the delivery and says where it stops being JSON of that shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| Failure::never("body.json", format!("the body is not the JSON expected here: {error}")))
+    }
+}
+
+/// The answer to the vendor and the events that the delivery holds. It is sent after the events are committed.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers, `content-type` above all.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// None: the delivery is of no interest.
+    pub events: Vec<Event>,
+}
+
+impl Reply {
+    /// 200 with an empty body.
+    #[must_use]
+    pub fn ok(events: Vec<Event>) -> Self {
+        Self { status: 200, headers: Vec::new(), body: Vec::new(), events }
+    }
+
+    /// 200 with a text, for vendors that wait for a certain word.
+    #[must_use]
+    pub fn text(text: impl Into<Vec<u8>>, events: Vec<Event>) -> Self {
+        Self { status: 200, headers: vec![("content-type".to_owned(), "text/plain; charset=utf-8".to_owned())], body: text.into(), events }
+    }
+
+    /// 200 with a JSON document.
+    #[must_use]
+    pub fn json(document: &Value, events: Vec<Event>) -> Self {
+        Self { status: 200, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body: document.to_string().into_bytes(), events }
+    }
+}
+
+/// A page of what is new.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// In the vendor's order.
+    pub events: Vec<Event>,
+    /// Where to go on. None: as before.
+    pub next_cursor: Option<String>,
+    /// True: ask again at once.
+    pub more: bool,
+}
+
+/// A call that did not work, and what the hub should do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable and machine-readable: `vendor.rate_limited`.
+    pub code: String,
+    /// For people; no secret, no personal data.
+    pub message: String,
+    /// What the hub should do.
+    pub retry: Retry,
+}
+
+/// What a failed call asks of the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Repeating cannot help.
+    Never,
+    /// Try again after the hub's own backoff.
+    Later,
+    /// Try again after this many milliseconds.
+    AfterMs(u64),
+    /// The credential was refused.
+    Reauthorise,
+}
+
+impl Failure {
+    /// Repeating cannot help.
+    pub fn never(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), retry: Retry::Never }
+    }
+
+    /// Try again after the hub's own backoff.
+    pub fn later(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), retry: Retry::Later }
+    }
+
+    /// Try again after this many milliseconds, as the vendor said.
+    pub fn after_ms(code: impl Into<String>, message: impl Into<String>, ms: u64) -> Self {
+        Self { code: code.into(), message: message.into(), retry: Retry::AfterMs(ms) }
+    }
+
+    /// The credential was refused.
+    pub fn reauthorise(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), retry: Retry::Reauthorise }
+    }
+
+    /// The connector has no such ability (it is named in `register!` but not implemented).
+    #[must_use]
+    pub fn unsupported(ability: &str) -> Self {
+        Self::never("connector.unsupported", format!("this connector does not implement {ability}"))
+    }
+}
+
+/// Milliseconds since 1970 UTC, where the time lies after it.
+pub(crate) fn millis(time: Timestamp) -> Option<u64> {
+    u64::try_from(time.as_millisecond()).ok()
+}

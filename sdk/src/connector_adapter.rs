@@ -1,0 +1,122 @@
+//! Between the generated bindings and [`Connector`]: not for authors.
+
+use std::marker::PhantomData;
+
+use patchbay_schemas::{Command, Event, Receipt};
+
+use crate::bindings::imports::patchbay::connector::types;
+use crate::bindings::{check, commands, polling, webhook};
+use crate::connector::{Connector, Failure, Retry, millis};
+
+/// Implements the generated traits for a [`Connector`].
+pub struct Adapter<C>(PhantomData<C>);
+
+impl<C: Connector> webhook::exports::patchbay::connector::webhook::Guest for Adapter<C> {
+    fn handle(
+        req: webhook::exports::patchbay::connector::webhook::Request,
+    ) -> Result<webhook::exports::patchbay::connector::webhook::Reply, types::Failure> {
+        let request = crate::Request {
+            method: req.method,
+            path: req.path,
+            query: req.query,
+            headers: req.headers.into_iter().map(|it| (it.name, it.value)).collect(),
+            body: req.body,
+        };
+        let reply = C::webhook(request)?;
+        Ok(webhook::exports::patchbay::connector::webhook::Reply {
+            status: reply.status,
+            headers: reply.headers.into_iter().map(|(name, value)| types::Header { name, value }).collect(),
+            body: reply.body,
+            events: events(reply.events)?,
+        })
+    }
+}
+
+impl<C: Connector> polling::exports::patchbay::connector::polling::Guest for Adapter<C> {
+    fn poll(cursor: Option<String>, limit: u32) -> Result<polling::exports::patchbay::connector::polling::Page, types::Failure> {
+        let page = C::poll(cursor, limit)?;
+        Ok(polling::exports::patchbay::connector::polling::Page {
+            events: events(page.events)?,
+            next_cursor: page.next_cursor,
+            more: page.more,
+        })
+    }
+}
+
+impl<C: Connector> commands::exports::patchbay::connector::commands::Guest for Adapter<C> {
+    fn execute(
+        batch: Vec<commands::exports::patchbay::connector::commands::Command>,
+    ) -> Vec<Result<commands::exports::patchbay::connector::commands::Receipt, types::Failure>> {
+        // A command that this connector cannot read fails alone; the others are carried out.
+        let mut readable = Vec::with_capacity(batch.len());
+        let unreadable: Vec<Option<Failure>> = batch.into_iter().map(|it| command(it).map_or_else(Some, |it| { readable.push(it); None })).collect();
+        let mut results = C::execute_batch(readable).into_iter();
+        unreadable
+            .into_iter()
+            .map(|failed| {
+                let result = failed.map_or_else(
+                    || results.next().unwrap_or_else(|| Err(Failure::later("connector.results", "fewer results than commands"))),
+                    Err,
+                );
+                result.and_then(receipt).map_err(types::Failure::from)
+            })
+            .collect()
+    }
+}
+
+impl<C: Connector> check::exports::patchbay::connector::check::Guest for Adapter<C> {
+    fn check() -> Result<String, types::Failure> {
+        Ok(C::check()?.to_string())
+    }
+}
+
+fn events(events: Vec<Event>) -> Result<Vec<types::Event>, Failure> {
+    events.into_iter().map(event).collect()
+}
+
+fn event(event: Event) -> Result<types::Event, Failure> {
+    Ok(types::Event {
+        id: event.id,
+        kind: event.body.kind().to_owned(),
+        occurred_at_ms: event.occurred_at.and_then(millis),
+        payload: event.body.payload().map_err(|error| Failure::never("connector.payload", error.to_string()))?,
+    })
+}
+
+fn command(it: commands::exports::patchbay::connector::commands::Command) -> Result<Command, Failure> {
+    let unreadable = |error: serde_json::Error| Failure::never("command.payload", format!("{} cannot be read: {error}", it.kind));
+    let payload: serde_json::Value = serde_json::from_str(&it.payload).map_err(unreadable)?;
+    let body = serde_json::from_value(serde_json::json!({ "kind": it.kind, "payload": payload })).map_err(unreadable)?;
+    Ok(Command { idempotency_key: it.idempotency_key, body })
+}
+
+fn receipt(receipt: Receipt) -> Result<commands::exports::patchbay::connector::commands::Receipt, Failure> {
+    Ok(commands::exports::patchbay::connector::commands::Receipt {
+        remote_id: receipt.remote_id,
+        details: serde_json::Value::Object(receipt.details).to_string(),
+    })
+}
+
+impl From<Failure> for types::Failure {
+    fn from(failure: Failure) -> Self {
+        let retry = match failure.retry {
+            Retry::Never => types::Retry::Never,
+            Retry::Later => types::Retry::Later,
+            Retry::AfterMs(ms) => types::Retry::AfterMs(ms),
+            Retry::Reauthorise => types::Retry::Reauthorise,
+        };
+        Self { code: failure.code, message: failure.message, retry }
+    }
+}
+
+impl From<types::Failure> for Failure {
+    fn from(failure: types::Failure) -> Self {
+        let retry = match failure.retry {
+            types::Retry::Never => Retry::Never,
+            types::Retry::Later => Retry::Later,
+            types::Retry::AfterMs(ms) => Retry::AfterMs(ms),
+            types::Retry::Reauthorise => Retry::Reauthorise,
+        };
+        Self { code: failure.code, message: failure.message, retry }
+    }
+}
