@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Extra, Interaction, Person};
+use crate::{ConversationRef, Extra, Interaction, Person};
 
 /// One thing that happened, as `v1/event.json` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub enum EventBody {
     /// Something became known about a person, without an interaction.
     Person(Person),
     /// Anything else worth keeping.
-    Other(Extra),
+    Other(Notice),
 }
 
 impl EventBody {
@@ -65,7 +65,9 @@ impl EventBody {
     /// The payload alone, as JSON text.
     pub fn payload(&self) -> serde_json::Result<String> {
         match self {
-            Self::Message(it) | Self::Call(it) | Self::Form(it) | Self::Mail(it) | Self::Comment(it) | Self::Rating(it) => serde_json::to_string(it),
+            Self::Message(it) | Self::Call(it) | Self::Form(it) | Self::Mail(it) | Self::Comment(it) | Self::Rating(it) => {
+                serde_json::to_string(it)
+            }
             Self::Status(it) => serde_json::to_string(it),
             Self::Record(it) => serde_json::to_string(it),
             Self::Person(it) => serde_json::to_string(it),
@@ -113,6 +115,22 @@ pub enum MessageStatus {
     Read,
     /// It will not arrive.
     Failed,
+}
+
+/// Something worth keeping that is neither an interaction nor a change of a record: somebody joined a group, a chat was pinned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The vendor's name of what happened: `pinned_message`.
+    pub what: String,
+    /// The person whom it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
+    /// The vendor's thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationRef>,
+    /// Vendor fields without a place of their own.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub extra: Extra,
 }
 
 /// A record changed in a CRM (or any other system of record).

@@ -9,16 +9,18 @@ pub mod identity;
 pub mod interaction;
 pub mod lead;
 pub mod manifest;
+pub mod outline;
 
 pub use command::{Command, Receipt};
 pub use contact::{Contact, Name, Person};
 pub use conversation::{Conversation, ConversationRef};
-pub use event::{Event, EventBody, RecordAction, RecordChange, StatusChange};
+pub use event::{Event, EventBody, MessageStatus, Notice, RecordAction, RecordChange, StatusChange};
 pub use identity::{Assurance, Identity, IdentityKind};
 pub use interaction::{Attachment, AttachmentKind, Author, Detail, Direction, Interaction, Source};
 pub use jiff::Timestamp;
 pub use lead::{Lead, Qualification, Responsible, Stage, Temperature};
 pub use manifest::Manifest;
+pub use outline::Outline;
 
 /// A JSON object whose keys the hub does not know: vendor fields that a mapping may still reach.
 pub type Extra = serde_json::Map<String, serde_json::Value>;

@@ -62,7 +62,8 @@ impl Request {
 
     /// The body as JSON. A failure refuses the delivery and says where it stops being JSON of that shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| Failure::never("body.json", format!("the body is not the JSON expected here: {error}")))
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Failure::never("body.json", format!("the body is not the JSON expected here: {error}")))
     }
 }
 
@@ -95,7 +96,12 @@ impl Reply {
     /// 200 with a JSON document.
     #[must_use]
     pub fn json(document: &Value, events: Vec<Event>) -> Self {
-        Self { status: 200, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body: document.to_string().into_bytes(), events }
+        Self {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: document.to_string().into_bytes(),
+            events,
+        }
     }
 }
 

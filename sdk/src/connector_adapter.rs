@@ -49,7 +49,15 @@ impl<C: Connector> commands::exports::patchbay::connector::commands::Guest for A
     ) -> Vec<Result<commands::exports::patchbay::connector::commands::Receipt, types::Failure>> {
         // A command that this connector cannot read fails alone; the others are carried out.
         let mut readable = Vec::with_capacity(batch.len());
-        let unreadable: Vec<Option<Failure>> = batch.into_iter().map(|it| command(it).map_or_else(Some, |it| { readable.push(it); None })).collect();
+        let unreadable: Vec<Option<Failure>> = batch
+            .into_iter()
+            .map(|it| {
+                command(it).map_or_else(Some, |it| {
+                    readable.push(it);
+                    None
+                })
+            })
+            .collect();
         let mut results = C::execute_batch(readable).into_iter();
         unreadable
             .into_iter()

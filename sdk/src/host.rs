@@ -9,7 +9,9 @@ use crate::bindings::imports::patchbay::connector::{host, secrets as raw_secrets
 
 /// The connection's configuration. It holds no secret. The hub checked it against the manifest's schema.
 pub fn config<T: DeserializeOwned>() -> Result<T, Failure> {
-    serde_json::from_str(&host::config()).map_err(|error| Failure::never("connector.config", format!("the configuration does not have the shape this connector reads: {error}")))
+    serde_json::from_str(&host::config()).map_err(|error| {
+        Failure::never("connector.config", format!("the configuration does not have the shape this connector reads: {error}"))
+    })
 }
 
 /// The hub's clock.

@@ -38,7 +38,16 @@ pub fn post(endpoint: &str, path_and_query: impl Into<String>) -> Call {
 impl Call {
     /// Any other method.
     pub fn new(method: &str, endpoint: &str, path_and_query: String) -> Self {
-        Self { raw: http::Request { endpoint: endpoint.to_owned(), method: method.to_owned(), path_and_query, headers: Vec::new(), body: Vec::new(), timeout_ms: None } }
+        Self {
+            raw: http::Request {
+                endpoint: endpoint.to_owned(),
+                method: method.to_owned(),
+                path_and_query,
+                headers: Vec::new(),
+                body: Vec::new(),
+                timeout_ms: None,
+            },
+        }
     }
 
     /// Adds a header.
@@ -68,7 +77,11 @@ impl Call {
     /// Sends it. Any HTTP status is an answer; a failure means that there was none.
     pub fn send(self) -> Result<Answer, Failure> {
         let response = http::send(&self.raw)?;
-        Ok(Answer { status: response.status, headers: response.headers.into_iter().map(|it| (it.name, it.value)).collect(), body: response.body })
+        Ok(Answer {
+            status: response.status,
+            headers: response.headers.into_iter().map(|it| (it.name, it.value)).collect(),
+            body: response.body,
+        })
     }
 }
 
@@ -87,7 +100,9 @@ impl Answer {
 
     /// The body as JSON. A vendor that answers something else is having a bad moment: the failure says `later`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| Failure::later("vendor.answer", format!("HTTP {} with a body that is not the JSON expected: {error}", self.status)))
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Failure::later("vendor.answer", format!("HTTP {} with a body that is not the JSON expected: {error}", self.status))
+        })
     }
 
     /// The body as JSON of any shape, or null.

@@ -36,25 +36,25 @@ macro_rules! __export {
     (webhook, $connector:ty) => {
         const _: () = {
             type Exported = $crate::connector_adapter::Adapter<$connector>;
-            $crate::bindings::webhook::export_webhook!(Exported with_types_in $crate::bindings::webhook);
+    $crate::bindings::webhook::export_webhook!(Exported with_types_in $crate::bindings::webhook);
         };
     };
     (polling, $connector:ty) => {
         const _: () = {
             type Exported = $crate::connector_adapter::Adapter<$connector>;
-            $crate::bindings::polling::export_polling!(Exported with_types_in $crate::bindings::polling);
+    $crate::bindings::polling::export_polling!(Exported with_types_in $crate::bindings::polling);
         };
     };
     (commands, $connector:ty) => {
         const _: () = {
             type Exported = $crate::connector_adapter::Adapter<$connector>;
-            $crate::bindings::commands::export_commands!(Exported with_types_in $crate::bindings::commands);
+    $crate::bindings::commands::export_commands!(Exported with_types_in $crate::bindings::commands);
         };
     };
     (check, $connector:ty) => {
         const _: () = {
             type Exported = $crate::connector_adapter::Adapter<$connector>;
-            $crate::bindings::check::export_check!(Exported with_types_in $crate::bindings::check);
+    $crate::bindings::check::export_check!(Exported with_types_in $crate::bindings::check);
         };
     };
 }
