@@ -50,6 +50,9 @@ pub struct LeadUpsert {
     /// The sink's record, where it is known. None: look for it (by our reference, phone, e-mail) before creating.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
+    /// What the last receipt for this record said in its `details`: the connection's own memory of the record.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub known: Extra,
     /// True when an earlier try of this command may have had an effect that the hub did not hear of.
     #[serde(default)]
     pub retried: bool,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::whole::whole;
 use crate::{ConversationRef, Extra, Person};
 
 /// A contact with a person: the payload of the kinds message, call, form, mail, comment and rating.
@@ -88,7 +89,7 @@ pub struct Attachment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime: Option<String>,
     /// Size in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// Coordinates, the shared card, sticker emoji: what the kind has besides a file.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
@@ -216,10 +217,10 @@ pub struct Call {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// Seconds of waiting before the answer (or the end).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub wait_s: Option<u32>,
     /// Seconds of talk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub talk_s: Option<u32>,
     /// The vendor's reference or address of the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]

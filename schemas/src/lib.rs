@@ -10,6 +10,7 @@ pub mod interaction;
 pub mod lead;
 pub mod manifest;
 pub mod outline;
+mod whole;
 
 pub use command::{Command, Receipt};
 pub use contact::{Contact, Name, Person};

@@ -1,0 +1,135 @@
+//! Manifests.
+
+use std::collections::BTreeMap;
+
+use patchbay_schemas::Manifest;
+use patchbay_schemas::manifest::{
+    Algorithm, Commands, Credential, Encoding, Endpoint, HandleScope, Limits, Place, Polling, Role, Verify, Webhook,
+};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+use super::{json, word};
+
+/// A manifest.
+pub fn manifest() -> BoxedStrategy<Manifest> {
+    let about = (name(), "[1-9]?[0-9]\\.[0-9]\\.[0-9](-rc\\.[0-9])?(\\+[a-z]{1,3})?", "[0-9]\\.[0-9]\\.[0-9]", "\\PC{1,20}", "\\PC{1,40}");
+    let roles = subsequence(vec![Role::Source, Role::Messenger, Role::Sink], 1..=3);
+    let handles = select(vec![HandleScope::Connection, HandleScope::Vendor]);
+    let work = (of(webhook()), of(polling()), of(commands()));
+    (about, word(), roles, handles, config(), work, btree_map(name(), endpoint(), 0..3), limits())
+        .prop_map(
+            |((id, version, contract, name, summary), channel, roles, handles, config, (webhook, polling, commands), endpoints, limits)| {
+                Manifest {
+                    id,
+                    version,
+                    contract,
+                    name,
+                    summary,
+                    channel,
+                    roles,
+                    handles,
+                    config,
+                    webhook,
+                    polling,
+                    commands,
+                    endpoints,
+                    limits,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn name() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9]{0,8}([_-][a-z0-9]{1,4})?"
+}
+
+fn property() -> impl Strategy<Value = String> {
+    "[A-Za-z_][A-Za-z0-9_]{0,10}"
+}
+
+fn header() -> impl Strategy<Value = String> {
+    "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}"
+}
+
+fn value() -> impl Strategy<Value = String> {
+    "[^\\r\\n\\x00]{0,12}(\\{[a-z]{1,6}\\})?"
+}
+
+fn config() -> impl Strategy<Value = Value> {
+    let kind = select(vec!["string", "integer", "boolean", "array", "object"]);
+    let property_schema = (kind, any::<bool>(), of(json())).prop_map(|(kind, secret, default)| {
+        let mut schema = json!({ "type": kind, "writeOnly": secret });
+        if let Some(default) = default {
+            schema["default"] = default;
+        }
+        schema
+    });
+    btree_map(property(), property_schema, 0..3).prop_map(|properties| json!({ "type": "object", "properties": properties }))
+}
+
+fn webhook() -> BoxedStrategy<Webhook> {
+    (vec(verify(), 0..3), 1..=u32::MAX, 200..=599_u16, any::<bool>(), when())
+        .prop_map(|(verify, max_body_bytes, refused_status, cors, when)| Webhook { verify, max_body_bytes, refused_status, cors, when })
+        .boxed()
+}
+
+fn verify() -> impl Strategy<Value = Verify> {
+    let place = select(vec![Place::Header, Place::Query, Place::Form, Place::Json]);
+    let algorithm = select(vec![Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512]);
+    let encoding = select(vec![Encoding::Hex, Encoding::Base64]);
+    prop_oneof![
+        (place, "\\PC{1,16}", property()).prop_map(|(place, name, secret)| Verify::Token { place, name, secret }),
+        (algorithm, header(), value(), encoding, property(), "\\{header:X-Time\\}\\.\\{body\\}").prop_map(
+            |(algorithm, header, prefix, encoding, secret, over)| Verify::Hmac { algorithm, header, prefix, encoding, secret, over }
+        ),
+    ]
+}
+
+fn polling() -> impl Strategy<Value = Polling> {
+    (1..=9_007_199_254_740_991_u64, 1..=u32::MAX, when()).prop_map(|(interval_ms, limit, when)| Polling { interval_ms, limit, when })
+}
+
+fn when() -> impl Strategy<Value = BTreeMap<String, Value>> {
+    btree_map(property(), json(), 0..2)
+}
+
+fn commands() -> impl Strategy<Value = Commands> {
+    (btree_set(word(), 1..4), 1..=u16::MAX).prop_map(|(kinds, concurrency)| Commands { kinds: kinds.into_iter().collect(), concurrency })
+}
+
+fn endpoint() -> BoxedStrategy<Endpoint> {
+    let url = prop_oneof!["https://[a-z]{1,8}\\.example(:[0-9]{2,4})?", "\\{[a-z_]{1,8}\\}"];
+    (url, of(credential()), btree_map(header(), value(), 0..3))
+        .prop_map(|(url, credential, headers)| Endpoint { url, credential, headers })
+        .boxed()
+}
+
+fn credential() -> impl Strategy<Value = Credential> {
+    prop_oneof![
+        (header(), value()).prop_map(|(name, value)| Credential::Header { name, value }),
+        ("\\PC{1,8}", value()).prop_map(|(name, value)| Credential::Query { name, value }),
+        "/[a-z]{0,5}\\{[a-z]{1,5}\\}".prop_map(|prefix| Credential::Path { prefix }),
+        (value(), value()).prop_map(|(user, password)| Credential::Basic { user, password }),
+    ]
+}
+
+fn limits() -> BoxedStrategy<Limits> {
+    let times = (1..=4096_u32, 1..=u32::MAX, 1..=u32::MAX, 1..=u32::MAX);
+    (times, any::<[u32; 4]>())
+        .prop_map(|((memory_mib, cpu_ms, webhook_ms, work_ms), [host_calls, response_bytes, output_bytes, state_bytes])| Limits {
+            memory_mib,
+            cpu_ms,
+            webhook_ms,
+            work_ms,
+            host_calls,
+            response_bytes,
+            output_bytes,
+            state_bytes,
+        })
+        .boxed()
+}
