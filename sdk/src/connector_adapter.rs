@@ -11,6 +11,9 @@ use crate::connector::{Connector, Failure, Retry, millis};
 /// Implements the generated traits for a [`Connector`].
 pub struct Adapter<C>(PhantomData<C>);
 
+/// What `register!` asks of a type where it exports nothing.
+pub fn is_connector<C: Connector>() {}
+
 impl<C: Connector> webhook::exports::patchbay::connector::webhook::Guest for Adapter<C> {
     fn handle(
         req: webhook::exports::patchbay::connector::webhook::Request,

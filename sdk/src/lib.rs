@@ -24,7 +24,11 @@ macro_rules! register {
             #[used]
             static MANIFEST: [u8; include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/connector.toml")).len()] =
                 *include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/connector.toml"));
-            $($crate::__export!($ability, $connector);)+
+            // Natively there is nobody to export to, and no linker that takes names like `check@0.1.0#check`.
+            #[cfg(target_arch = "wasm32")]
+            const _: () = { $($crate::__export!($ability, $connector);)+ };
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: fn() = $crate::connector_adapter::is_connector::<$connector>;
         };
     };
 }

@@ -1,15 +1,55 @@
-//! Telegram bots.
+#![doc = include_str!("../README.md")]
 
-use patchbay_sdk::{Connector, Failure, Reply, Request};
+pub mod answer;
+pub mod check;
+pub mod config;
+pub mod deliver;
+pub mod fields;
+pub mod hub;
+pub mod map;
+pub mod media;
+pub mod message;
+pub mod notice;
+pub mod payload;
+pub mod place;
+pub mod poll;
+pub mod send;
+pub mod text;
+
+use patchbay_sdk::schemas::command::CommandBody;
+use patchbay_sdk::schemas::{Command, Receipt};
+use patchbay_sdk::{Connector, Failure, Page, Reply, Request, host};
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::hub::Host;
 
 struct Telegram;
 
 impl Connector for Telegram {
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        let update: serde_json::Value = request.json()?;
-        let _ = update;
-        Ok(Reply::ok(Vec::new()))
+        let event = map::event(request.json()?, config()?)?;
+        Ok(Reply::ok(event.into_iter().collect()))
+    }
+
+    fn poll(cursor: Option<String>, limit: u32) -> Result<Page, Failure> {
+        poll::poll(&mut Host, cursor.as_deref(), limit, config()?)
+    }
+
+    fn execute(command: Command) -> Result<Receipt, Failure> {
+        match command.body {
+            CommandBody::MessageSend(message) => deliver::deliver(&mut Host, &command.idempotency_key, &message),
+            other => Err(Failure::never("telegram.command", format!("a bot cannot do `{}`", other.kind()))),
+        }
+    }
+
+    fn check() -> Result<Value, Failure> {
+        check::check(&mut Host, config()?)
     }
 }
 
-patchbay_sdk::register!(Telegram: webhook);
+fn config() -> Result<Config, Failure> {
+    Config::read(&host::config()?)
+}
+
+patchbay_sdk::register!(Telegram: webhook, polling, commands, check);

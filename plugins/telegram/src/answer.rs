@@ -1,0 +1,91 @@
+//! What Telegram's answers mean: <https://core.telegram.org/bots/api#making-requests>.
+
+use patchbay_sdk::Failure;
+use serde_json::Value;
+
+/// An answer that is not a result.
+#[derive(Debug, PartialEq)]
+pub enum Refusal {
+    /// The group became a supergroup and has this id now.
+    Moved(i64),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Moved(chat) => Self::later("telegram.moved", format!("the group became the supergroup {chat}")),
+            Refusal::Failed(failure) => failure,
+        }
+    }
+}
+
+/// The result in an answer, or what its absence asks for.
+pub fn result(status: u16, body: &[u8]) -> Result<Value, Refusal> {
+    let mut answer: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    if (200..300).contains(&status) && answer.get("ok") == Some(&Value::Bool(true)) {
+        return Ok(answer.get_mut("result").map(Value::take).unwrap_or_default());
+    }
+    let parameter = |name: &str| answer.pointer("/parameters").and_then(|it| it.get(name)).and_then(Value::as_i64);
+    if let Some(chat) = parameter("migrate_to_chat_id") {
+        return Err(Refusal::Moved(chat));
+    }
+    let text = answer.get("description").and_then(Value::as_str).unwrap_or("the answer is not the JSON that Telegram documents");
+    let wait = parameter("retry_after").and_then(|it| u64::try_from(it).ok());
+    Err(Refusal::Failed(failure(status, text, wait)))
+}
+
+fn failure(status: u16, text: &str, wait: Option<u64>) -> Failure {
+    let message = format!("Telegram answered {status}: {text}");
+    match status {
+        // A token of the wrong form is answered with 404.
+        401 | 404 => Failure::reauthorise(
+            "telegram.token",
+            format!("Telegram answered {status}: the bot token is wrong or was revoked; take the current one from BotFather"),
+        ),
+        403 => Failure::never(forbidden(text), message),
+        409 if text.contains("webhook") => Failure::later(
+            "telegram.webhook_set",
+            "a webhook is set for this bot, so it cannot be polled: call deleteWebhook, or set `mode` to webhook",
+        ),
+        409 => Failure::later(
+            "telegram.polled_twice",
+            "another program polls this bot with the same token: stop it, or give this hub a bot of its own",
+        ),
+        429 => match wait {
+            Some(seconds) => Failure::after_ms("telegram.rate_limited", message, seconds.saturating_mul(1000)),
+            None => Failure::later("telegram.rate_limited", message),
+        },
+        400 => Failure::never(bad_request(text), message),
+        _ => Failure::later("telegram.unavailable", message),
+    }
+}
+
+fn forbidden(text: &str) -> &'static str {
+    let has = |part: &str| text.contains(part);
+    if has("blocked by the user") {
+        "telegram.blocked"
+    } else if has("deactivated") {
+        "telegram.deactivated"
+    } else if has("initiate conversation") {
+        "telegram.not_started"
+    } else if has("kicked") || has("not a member") {
+        "telegram.not_a_member"
+    } else {
+        "telegram.forbidden"
+    }
+}
+
+fn bad_request(text: &str) -> &'static str {
+    let has = |part: &str| text.contains(part);
+    if has("chat not found") {
+        "telegram.chat_not_found"
+    } else if has("message thread not found") || has("TOPIC_") {
+        "telegram.topic_not_found"
+    } else if has("BUSINESS_") || has("business connection") {
+        "telegram.business_connection"
+    } else {
+        "telegram.bad_request"
+    }
+}

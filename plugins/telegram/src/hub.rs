@@ -1,0 +1,46 @@
+//! What sending, polling and checking need of the outside, so that tests can stand in for it.
+
+use patchbay_sdk::host::{self, Level, state};
+use patchbay_sdk::{Failure, http};
+use serde_json::{Value, json};
+
+use crate::answer::{self, Refusal};
+
+/// The outside.
+pub trait Hub {
+    /// Calls a method of the Bot API: the HTTP status and the body of the answer.
+    fn post(&mut self, method: &str, parameters: &Value, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure>;
+
+    /// What was noted under `key`.
+    fn recall(&mut self, key: &str) -> Result<Option<String>, Failure>;
+
+    /// Notes `value` under `key`. A note that cannot be kept is no reason to fail what it is about.
+    fn note(&mut self, key: &str, value: &str, ttl_ms: Option<u64>);
+
+    /// Calls a method of the Bot API and takes the result out of the answer.
+    fn call(&mut self, method: &str, parameters: &Value, timeout_ms: u32) -> Result<Value, Refusal> {
+        let (status, body) = self.post(method, parameters, timeout_ms).map_err(Refusal::Failed)?;
+        answer::result(status, &body)
+    }
+}
+
+/// The hub that this connector runs in.
+pub struct Host;
+
+impl Hub for Host {
+    fn post(&mut self, method: &str, parameters: &Value, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+        let answer = http::post("api", format!("/{method}")).json(parameters)?.timeout_ms(timeout_ms).send()?;
+        Ok((answer.status, answer.body))
+    }
+
+    fn recall(&mut self, key: &str) -> Result<Option<String>, Failure> {
+        Ok(state::get(key)?.and_then(|it| String::from_utf8(it).ok()))
+    }
+
+    fn note(&mut self, key: &str, value: &str, ttl_ms: Option<u64>) {
+        if let Err(failure) = state::set(key, value.as_bytes(), ttl_ms) {
+            let fields = json!({ "failure.code": failure.code });
+            host::log(Level::Warn, "could not note what was sent; a repeat of this command would send it again", &fields);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A hub whose Telegram answers what the test says.
+
+use std::collections::BTreeMap;
+
+use patchbay_sdk::Failure;
+use serde_json::{Value, json};
+use telegram::hub::Hub;
+
+/// Answers in order; an empty list is a failure of the network.
+#[derive(Default)]
+pub struct Fake {
+    pub answers: Vec<(u16, Value)>,
+    pub asked: Vec<(String, Value)>,
+    pub notes: BTreeMap<String, String>,
+    /// True: notes are lost, as when the hub is killed before they are kept.
+    pub forgets: bool,
+}
+
+impl Fake {
+    /// A Telegram that gives these answers in order.
+    pub fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
+        Self { answers: answers.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The methods that were called.
+    pub fn methods(&self) -> Vec<&str> {
+        self.asked.iter().map(|(method, _)| method.as_str()).collect()
+    }
+}
+
+impl Hub for Fake {
+    fn post(&mut self, method: &str, parameters: &Value, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+        self.asked.push((method.to_owned(), parameters.clone()));
+        if self.answers.is_empty() {
+            return Err(Failure::later("http.timeout", "no answer"));
+        }
+        let (status, body) = self.answers.remove(0);
+        Ok((status, body.to_string().into_bytes()))
+    }
+
+    fn recall(&mut self, key: &str) -> Result<Option<String>, Failure> {
+        Ok(self.notes.get(key).cloned())
+    }
+
+    fn note(&mut self, key: &str, value: &str, _ttl_ms: Option<u64>) {
+        if !self.forgets {
+            self.notes.insert(key.to_owned(), value.to_owned());
+        }
+    }
+}
+
+/// The answer to a message that was sent.
+pub fn sent(id: i64) -> (u16, Value) {
+    (200, json!({ "ok": true, "result": { "message_id": id } }))
+}
+
+/// The answer to anything else that worked.
+pub fn done(result: Value) -> (u16, Value) {
+    (200, json!({ "ok": true, "result": result }))
+}
+
+/// A refusal as Telegram writes it.
+pub fn refused(code: u16, description: &str, parameters: Value) -> (u16, Value) {
+    (code, json!({ "ok": false, "error_code": code, "description": description, "parameters": parameters }))
+}

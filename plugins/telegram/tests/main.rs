@@ -1,0 +1,7 @@
+//! The connector without its host: what is mapped, sent, polled and checked.
+
+mod fake;
+mod mapping;
+mod outside;
+mod sending;
+mod shapes;
