@@ -1,0 +1,54 @@
+//! "Does this connection work?"
+
+use patchbay_sdk::Failure;
+use serde_json::{Value, json};
+
+use crate::client::{Client, strange};
+use crate::config::Config;
+use crate::upsert::user_called;
+
+/// Version, user and rights, and whether the names in the configuration are known to Odoo.
+pub fn check(client: Client<'_>, config: &Config) -> Result<Value, Failure> {
+    let version = client.get("/web/version")?;
+    let version = version["version"].as_str().ok_or_else(|| strange("its version"))?;
+    if version.split('.').next().and_then(|it| it.rsplit('~').next()).and_then(|it| it.parse::<u32>().ok()).is_some_and(|it| it < 19) {
+        return Err(Failure::never("odoo.version", format!("this is Odoo {version}; the JSON-2 API came with 19")));
+    }
+    let uid = client.call("res.users", "context_get", json!({}))?["uid"].as_i64().ok_or_else(|| strange("the id of the key's user"))?;
+    let user = client.read("res.users", &[uid], &["name", "login"])?;
+    let user = user.first().ok_or_else(|| strange("the key's user"))?;
+    let mut rights = Vec::new();
+    for right in ["read", "create", "write"] {
+        if client.call("crm.lead", "has_access", json!({ "operation": right }))? == true {
+            rights.push(right);
+        }
+    }
+    if rights.len() < 3 {
+        return Err(Failure::reauthorise("odoo.access", format!("the key's user may only {rights:?} leads: it needs the right \"Sales: User: All Documents\"")));
+    }
+    let stages: Vec<String> = client
+        .search("crm.stage", json!({ "domain": [], "fields": ["name"], "order": "sequence, id" }))?
+        .iter()
+        .map(|it| it.text("name").to_owned())
+        .collect();
+    for name in [&config.stage_interest, &config.stage_lead, &config.stage_client, &config.stage_refused] {
+        let name = name.trim();
+        if !matches!(name, "" | "won" | "lost") && !stages.iter().any(|it| it == name) {
+            return Err(Failure::never("odoo.stage", format!("Odoo has no stage \"{name}\"; it has {stages:?}")));
+        }
+    }
+    for name in config.users.values().chain([&config.default_user]) {
+        let name = name.trim();
+        if !name.is_empty() && user_called(client, name, 0)? == 0 {
+            return Err(Failure::never("odoo.user", format!("Odoo has no internal user \"{name}\"")));
+        }
+    }
+    Ok(json!({
+        "version": version,
+        "database": config.database,
+        "user": user.text("name"),
+        "login": user.text("login"),
+        "stages": stages,
+        "leads": "read, create, write",
+    }))
+}

@@ -1,0 +1,105 @@
+//! What the user chose for this connection.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The connection's configuration, as `connector.toml` describes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Where Odoo answers, without a path.
+    pub base_url: String,
+    /// Name of the database.
+    pub database: String,
+    /// What to do when Odoo already has an open record of the person.
+    pub existing: Existing,
+    /// What to do when somebody deleted the record in Odoo.
+    pub deleted: Deleted,
+    /// `auto`, `lead` or `opportunity`.
+    pub record_type: String,
+    /// Odoo's stage of an interest, `won`, `lost`, or empty.
+    pub stage_interest: String,
+    /// Odoo's stage of a lead, `won`, `lost`, or empty.
+    pub stage_lead: String,
+    /// Odoo's stage of a client, `won`, `lost`, or empty.
+    pub stage_client: String,
+    /// Odoo's stage of a refused lead, `won`, `lost`, or empty.
+    pub stage_refused: String,
+    /// Name in the hub → login or name in Odoo.
+    pub users: BTreeMap<String, String>,
+    /// Who answers for a lead whose responsible person Odoo does not know; empty: nobody.
+    pub default_user: String,
+    /// Whether a lead without `utm_source` gets its channel as source.
+    pub channel_as_source: bool,
+    /// `activity` or `off`.
+    pub next_contact: String,
+    /// External id of the type of the planned activity.
+    pub activity_type: String,
+    /// Office time: `+03:00`.
+    pub utc_offset: String,
+}
+
+/// What to do when Odoo already has an open record of the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Existing {
+    /// That record becomes the lead's.
+    Join,
+    /// Each lead gets a record of its own.
+    AlwaysNew,
+}
+
+/// What to do when somebody deleted the record in Odoo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deleted {
+    /// Make it again.
+    Recreate,
+    /// Fail, so that a person decides.
+    Stop,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            base_url: String::new(),
+            database: String::new(),
+            existing: Existing::Join,
+            deleted: Deleted::Recreate,
+            record_type: "auto".to_owned(),
+            stage_interest: String::new(),
+            stage_lead: String::new(),
+            stage_client: "won".to_owned(),
+            stage_refused: "lost".to_owned(),
+            users: BTreeMap::new(),
+            default_user: String::new(),
+            channel_as_source: true,
+            next_contact: "activity".to_owned(),
+            activity_type: "mail.mail_activity_data_call".to_owned(),
+            utc_offset: "+00:00".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// The address of a record for people.
+    #[must_use]
+    pub fn link(&self, id: i64) -> String {
+        format!("{}/odoo/crm.lead/{id}", self.base_url.trim_end_matches('/'))
+    }
+
+    /// Seconds east of Greenwich.
+    #[must_use]
+    pub fn offset_s(&self) -> i64 {
+        let part = |from: usize| self.utc_offset.get(from..from + 2).and_then(|it| it.parse::<i64>().ok()).unwrap_or(0);
+        let seconds = part(1) * 3_600 + part(4) * 60;
+        if self.utc_offset.starts_with('-') { -seconds } else { seconds }
+    }
+
+    /// True when the next contact is kept as an activity.
+    #[must_use]
+    pub fn plans(&self) -> bool {
+        self.next_contact == "activity"
+    }
+}

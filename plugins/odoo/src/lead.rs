@@ -1,0 +1,222 @@
+//! A lead of the hub in Odoo's words: what the record should say.
+
+use patchbay_sdk::schemas::lead::Lead;
+use patchbay_sdk::schemas::{Extra, IdentityKind, Stage, Temperature};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::html;
+use crate::payload::Record;
+use crate::same;
+
+/// What the record of a lead should say.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// `crm.lead` fields with a text of their own.
+    pub texts: Vec<(&'static str, String)>,
+    /// `crm.lead` fields that link to a name: source, medium, campaign.
+    pub named: Vec<(&'static str, &'static str, String)>,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// Where it should stand.
+    pub goal: Goal,
+    /// The hub's word for that.
+    pub stage: &'static str,
+    /// Only for a new record: HTML for people, with our reference in it.
+    pub description: String,
+    /// Every phone, in E.164.
+    pub phones: Vec<String>,
+    /// Every e-mail address.
+    pub emails: Vec<String>,
+}
+
+/// Where a record should stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// Neither won nor lost.
+    Open,
+    /// In the stage of this name.
+    Stage(String),
+    /// Won.
+    Won,
+    /// Lost, for a reason.
+    Lost(Option<String>),
+}
+
+impl Goal {
+    /// What the configuration makes of the hub's stage.
+    #[must_use]
+    pub fn of(stage: &Stage, config: &Config) -> Self {
+        let name = match stage {
+            Stage::Interest => &config.stage_interest,
+            Stage::Lead => &config.stage_lead,
+            Stage::Client => &config.stage_client,
+            Stage::Refused { .. } => &config.stage_refused,
+        };
+        match (name.trim(), stage) {
+            ("", _) => Self::Open,
+            ("won", _) => Self::Won,
+            ("lost", Stage::Refused { reason, .. }) => Self::Lost(reason.clone()),
+            ("lost", _) => Self::Lost(None),
+            (name, _) => Self::Stage(name.to_owned()),
+        }
+    }
+
+    /// True when the record stands there already.
+    #[must_use]
+    pub fn reached(&self, record: &Record) -> bool {
+        match self {
+            Self::Open => is_open(record),
+            Self::Stage(name) => record.0["active"] != false && record.link_name("stage_id") == name,
+            Self::Won => record.text("won_status") == "won",
+            Self::Lost(_) => record.text("won_status") == "lost",
+        }
+    }
+}
+
+/// True for a record that somebody works on.
+#[must_use]
+pub fn is_open(record: &Record) -> bool {
+    record.0["active"] != false && record.text("won_status") == "pending"
+}
+
+/// Our name of a lead's record: the external id that makes creating it twice impossible.
+#[must_use]
+pub fn reference(lead_id: &str) -> String {
+    format!("patchbay.{lead_id}")
+}
+
+/// A tag as Odoo can import it: a comma would make two of it.
+fn tag(text: &str) -> String {
+    text.replace(',', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What the record of this lead should say.
+#[must_use]
+pub fn wanted(lead: &Lead, config: &Config) -> Wanted {
+    let all = |kind: IdentityKind| -> Vec<String> {
+        lead.contact.identities.iter().filter(|it| it.kind == kind).map(|it| it.value.clone()).collect()
+    };
+    let (phones, emails) = (all(IdentityKind::Phone), all(IdentityKind::Email));
+    let some = |it: &Option<String>| it.clone().unwrap_or_default();
+    let utm = |key: &str| lead.source.origin.utm.get(key).map(|it| it.trim().to_owned()).unwrap_or_default();
+    let mut source = utm("source");
+    if source.is_empty() && config.channel_as_source {
+        source.clone_from(&lead.source.channel);
+    }
+    Wanted {
+        texts: vec![
+            ("name", lead.title.trim().to_owned()),
+            ("contact_name", some(&lead.contact.name)),
+            ("phone", phones.first().cloned().unwrap_or_default()),
+            ("email_from", emails.first().cloned().unwrap_or_default()),
+            ("partner_name", some(&lead.contact.company)),
+            ("city", some(&lead.contact.city)),
+            ("priority", if lead.temperature == Temperature::Hot { "2" } else { "0" }.to_owned()),
+        ],
+        named: vec![
+            ("source_id", "utm.source", source),
+            ("medium_id", "utm.medium", utm("medium")),
+            ("campaign_id", "utm.campaign", utm("campaign")),
+        ],
+        tags: lead.tags.iter().map(|it| tag(it)).filter(|it| !it.is_empty()).collect(),
+        goal: Goal::of(&lead.stage, config),
+        stage: lead.stage.name(),
+        description: description(lead, &phones, &emails),
+        phones,
+        emails,
+    }
+}
+
+/// Where the lead came from, for people. The last line is our reference: it survives a merge in Odoo, the external id does not.
+fn description(lead: &Lead, phones: &[String], emails: &[String]) -> String {
+    let mut html = String::from("<p>");
+    html::push(&mut html, "Channel: ");
+    html::push(&mut html, &lead.source.channel);
+    let origin = &lead.source.origin;
+    html::line(&mut html, "Page", origin.page.as_deref().unwrap_or(""));
+    html::line(&mut html, "Referrer", origin.referrer.as_deref().unwrap_or(""));
+    html::line(&mut html, "Called number", origin.line.as_deref().unwrap_or(""));
+    html::line(&mut html, "Link", origin.start.as_deref().unwrap_or(""));
+    for (key, value) in &origin.utm {
+        html::line(&mut html, &format!("utm_{key}"), value);
+    }
+    for (key, value) in &origin.clicks {
+        html::line(&mut html, key, value);
+    }
+    for it in phones.iter().skip(1).chain(emails.iter().skip(1)) {
+        html::line(&mut html, "Also", it);
+    }
+    for it in lead.contact.identities.iter().filter(|it| it.kind == IdentityKind::Handle) {
+        html::line(&mut html, "Messenger", it.label.as_deref().unwrap_or(&it.value));
+    }
+    html.push_str("</p><p>Patchbay ");
+    html::push(&mut html, &lead.id);
+    html.push_str("</p>");
+    html
+}
+
+impl Wanted {
+    /// What the hub writes now, as fingerprints for the receipt: the next upsert sees from them what the hub changed since.
+    #[must_use]
+    pub fn prints(&self, user: &str, next: &str) -> Extra {
+        let mut prints = Extra::new();
+        let texts = self.texts.iter().map(|(field, text)| (*field, text.as_str()));
+        let named = self.named.iter().map(|(field, _, text)| (*field, text.as_str()));
+        for (field, text) in texts.chain(named).chain([("stage", self.stage), ("user", user), ("next", next)]) {
+            if !text.is_empty() {
+                prints.insert(field.to_owned(), json!(same::print(text)));
+            }
+        }
+        prints.insert("tags".to_owned(), self.tags.iter().map(|it| json!(same::print(it))).collect());
+        prints
+    }
+}
+
+/// What the hub wrote the last time.
+#[derive(Debug, Clone, Copy)]
+pub struct Base<'a>(pub Option<&'a Extra>);
+
+impl<'a> Base<'a> {
+    /// From the memory that came with the command.
+    #[must_use]
+    pub fn of(known: &'a Extra) -> Self {
+        Self(known.get("wrote").and_then(Value::as_object))
+    }
+
+    /// Whether to write a value over one that stands in Odoo: when the hub changed it since it last wrote it;
+    /// when the hub never wrote it, only into an empty field.
+    #[must_use]
+    pub fn may_write(self, field: &str, ours: &str, theirs_is_empty: bool) -> bool {
+        match self.0.and_then(|it| it.get(field)) {
+            Some(print) => *print != same::print(ours),
+            None => theirs_is_empty,
+        }
+    }
+
+    /// Whether the hub wrote this tag before: then a person took it away.
+    #[must_use]
+    pub fn has_tag(self, tag: &str) -> bool {
+        let print = same::print(tag);
+        self.0.and_then(|it| it.get("tags")).and_then(Value::as_array).is_some_and(|it| it.iter().any(|it| *it == print))
+    }
+}
+
+/// The plain fields of a record that have to change, without overwriting what people changed in Odoo.
+#[must_use]
+pub fn changes(wanted: &Wanted, record: &Record, base: Base<'_>) -> serde_json::Map<String, Value> {
+    let mut changes = serde_json::Map::new();
+    for (field, ours) in &wanted.texts {
+        let theirs = record.text(field);
+        let equal = match *field {
+            "phone" => same::phones(ours, theirs),
+            "email_from" => same::emails(ours, theirs),
+            _ => ours == theirs,
+        };
+        let empty = theirs.is_empty() || (*field == "priority" && theirs == "0");
+        if !ours.is_empty() && !equal && base.may_write(field, ours, empty) {
+            changes.insert((*field).to_owned(), json!(ours));
+        }
+    }
+    changes
+}

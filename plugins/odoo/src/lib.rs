@@ -1,0 +1,81 @@
+#![doc = include_str!("../README.md")]
+
+pub mod check;
+pub mod client;
+pub mod config;
+pub mod create;
+pub mod hook;
+pub mod html;
+pub mod lead;
+pub mod map;
+pub mod next;
+pub mod note;
+pub mod payload;
+pub mod poll;
+pub mod same;
+pub mod time;
+pub mod upsert;
+
+use patchbay_sdk::http::{Answer, Call};
+use patchbay_sdk::schemas::command::{Command, CommandBody, LeadUpsert};
+use patchbay_sdk::schemas::Receipt;
+use patchbay_sdk::serde_json::Value;
+use patchbay_sdk::{Connector, Failure, Page, Reply, Request, host};
+
+use client::{Ask, Client};
+use config::Config;
+
+struct Odoo;
+
+impl Connector for Odoo {
+    fn webhook(request: Request) -> Result<Reply, Failure> {
+        Ok(Reply::ok(hook::events(&request)?))
+    }
+
+    fn poll(cursor: Option<String>, limit: u32) -> Result<Page, Failure> {
+        poll::poll(Client::new(&send), &host::config()?, cursor.as_deref(), limit, host::now())
+    }
+
+    fn execute(command: Command) -> Result<Receipt, Failure> {
+        execute_all(Client::new(&send), &host::config()?, &[command]).pop().unwrap_or_else(|| Err(Failure::unsupported("commands")))
+    }
+
+    fn execute_batch(batch: Vec<Command>) -> Vec<Result<Receipt, Failure>> {
+        match host::config() {
+            Ok(config) => execute_all(Client::new(&send), &config, &batch),
+            Err(failure) => batch.iter().map(|_| Err(failure.clone())).collect(),
+        }
+    }
+
+    fn check() -> Result<Value, Failure> {
+        check::check(Client::new(&send), &host::config()?)
+    }
+}
+
+/// Carries out commands, one result each: upserts together, then notes.
+#[must_use]
+pub fn execute_all(client: Client<'_>, config: &Config, batch: &[Command]) -> Vec<Result<Receipt, Failure>> {
+    let upserts: Vec<&LeadUpsert> = batch
+        .iter()
+        .filter_map(|it| match &it.body {
+            CommandBody::LeadUpsert(it) => Some(&**it),
+            _ => None,
+        })
+        .collect();
+    let mut upserted = upsert::upsert_all(client, config, &upserts).into_iter();
+    batch
+        .iter()
+        .map(|it| match &it.body {
+            CommandBody::LeadUpsert(_) => upserted.next().unwrap_or_else(|| Err(Failure::later("odoo.answer", "no result"))),
+            CommandBody::InteractionAdd(it) => note::add(client, it),
+            CommandBody::MessageSend(_) => Err(Failure::unsupported("message.send")),
+        })
+        .collect()
+}
+
+fn send(ask: Ask) -> Result<Answer, Failure> {
+    let call = Call::new(ask.method, "api", ask.path);
+    if ask.body.is_empty() { call.send() } else { call.body("application/json", ask.body).send() }
+}
+
+patchbay_sdk::register!(Odoo: webhook, polling, commands, check);

@@ -1,0 +1,179 @@
+//! What changed in Odoo since the last time: the reconcile poll.
+//!
+//! Odoo stamps a change with the start of its transaction and shows it when the transaction ends. So a round reads a window
+//! `since ≤ write_date < until` in the order of ids (a record that changes meanwhile leaves it for the next one), `until` lies
+//! behind the newest change of all, and the next window begins [`OVERLAP_S`] earlier until that long has passed on the hub's
+//! clock. The hub drops what it saw already by its id. Only durations are measured here, so the clocks need not agree.
+//!
+//! Not seen: records that were deleted (an automation rule can tell, see the README; else the next write finds out).
+
+use std::collections::BTreeMap;
+
+use patchbay_sdk::schemas::{Event, Timestamp};
+use patchbay_sdk::{Failure, Page};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::config::Config;
+use crate::payload::{LEAD_FIELDS, Record};
+use crate::{map, next, time};
+
+/// The longest transaction that is waited for. Odoo's own limit of a request (`limit_time_real`) is the same.
+pub const OVERLAP_S: i64 = 120;
+
+/// Where the poll stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Begin of the window, in Odoo's time.
+    pub since: String,
+    /// The newest change that was ever seen.
+    pub top: String,
+    /// Milliseconds on the hub's clock when it was first seen.
+    pub seen_ms: i64,
+    /// End of the window of a round under way.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub until: String,
+    /// What the round reads now.
+    #[serde(default)]
+    pub phase: Phase,
+    /// The last id that it read.
+    #[serde(default)]
+    pub after: i64,
+}
+
+/// The parts of a round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Changed records.
+    #[default]
+    Leads,
+    /// Changed activities: they do not touch their record.
+    Activities,
+}
+
+/// One page. Without a cursor nothing is read: the connection begins now.
+pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u32, now: Timestamp) -> Result<Page, Failure> {
+    let Some(cursor) = cursor else {
+        let top = newest(client, config)?;
+        let since = if top.is_empty() { "1970-01-01 00:00:00".to_owned() } else { time::later(&top, 1) };
+        return page(Vec::new(), &Cursor { since, top, seen_ms: now.as_millisecond(), ..Cursor::default() });
+    };
+    let mut cursor: Cursor =
+        serde_json::from_str(cursor).map_err(|error| Failure::never("odoo.cursor", format!("this is no cursor of this connector: {error}")))?;
+    if cursor.until.is_empty() {
+        let top = newest(client, config)?;
+        if top != cursor.top {
+            cursor.seen_ms = now.as_millisecond();
+            cursor.top = top;
+        }
+        let until = time::later(&cursor.top, 1);
+        if until <= cursor.since {
+            return page(Vec::new(), &cursor);
+        }
+        cursor.until = until;
+    }
+    let (events, last, full) = match cursor.phase {
+        Phase::Leads => leads(client, config, &cursor, limit)?,
+        Phase::Activities => activities(client, config, &cursor, limit)?,
+    };
+    if full {
+        cursor.after = last;
+    } else if cursor.phase == Phase::Leads && config.plans() {
+        cursor.phase = Phase::Activities;
+        cursor.after = 0;
+    } else {
+        cursor = finished(cursor, now);
+    }
+    page(events, &cursor)
+}
+
+/// The round is over. Its window opens again for transactions that were still under way, until they must have ended.
+fn finished(cursor: Cursor, now: Timestamp) -> Cursor {
+    let settled = now.as_millisecond() - cursor.seen_ms > OVERLAP_S * 1_000;
+    let since = if settled { cursor.until } else { time::later(&cursor.until, -OVERLAP_S).max(cursor.since) };
+    Cursor { since, top: cursor.top, seen_ms: cursor.seen_ms, ..Cursor::default() }
+}
+
+fn page(events: Vec<Event>, cursor: &Cursor) -> Result<Page, Failure> {
+    let text = serde_json::to_string(cursor).map_err(|error| Failure::never("odoo.cursor", error.to_string()))?;
+    Ok(Page { events, next_cursor: Some(text), more: !cursor.until.is_empty() })
+}
+
+/// The newest change of a record or an activity; empty where there is none.
+fn newest(client: Client<'_>, config: &Config) -> Result<String, Failure> {
+    let of = |model: &str, domain: Value| -> Result<String, Failure> {
+        let arguments = json!({
+            "domain": domain, "fields": ["write_date"], "order": "write_date desc", "limit": 1, "context": { "active_test": false },
+        });
+        Ok(client.search(model, arguments)?.first().map(|it| it.text("write_date").to_owned()).unwrap_or_default())
+    };
+    let leads = of("crm.lead", json!([]))?;
+    if !config.plans() {
+        return Ok(leads);
+    }
+    Ok(leads.max(of("mail.activity", json!([["res_model", "=", "crm.lead"]]))?))
+}
+
+fn window(cursor: &Cursor) -> Vec<Value> {
+    vec![json!(["write_date", ">=", cursor.since]), json!(["write_date", "<", cursor.until]), json!(["id", ">", cursor.after])]
+}
+
+type Read = (Vec<Event>, i64, bool);
+
+fn leads(client: Client<'_>, config: &Config, cursor: &Cursor, limit: u32) -> Result<Read, Failure> {
+    let arguments = json!({
+        "domain": window(cursor), "fields": LEAD_FIELDS, "order": "id", "limit": limit, "context": { "active_test": false },
+    });
+    let records = client.search("crm.lead", arguments)?;
+    let events = events(client, config, &records, &BTreeMap::new())?;
+    Ok((events, records.last().map_or(cursor.after, Record::id), records.len() >= limit as usize))
+}
+
+fn activities(client: Client<'_>, config: &Config, cursor: &Cursor, limit: u32) -> Result<Read, Failure> {
+    let mut domain = window(cursor);
+    domain.push(json!(["res_model", "=", "crm.lead"]));
+    let arguments = json!({
+        "domain": domain, "fields": ["res_id", "write_date"], "order": "id", "limit": limit, "context": { "active_test": false },
+    });
+    let changed = client.search("mail.activity", arguments)?;
+    let mut times: BTreeMap<i64, &str> = BTreeMap::new();
+    for it in &changed {
+        let time = times.entry(it.0["res_id"].as_i64().unwrap_or(0)).or_default();
+        *time = it.text("write_date").max(time);
+    }
+    times.remove(&0);
+    let ids: Vec<i64> = times.keys().copied().collect();
+    let records = if ids.is_empty() { Vec::new() } else { client.read("crm.lead", &ids, &LEAD_FIELDS)? };
+    let events = events(client, config, &records, &times)?;
+    Ok((events, changed.last().map_or(cursor.after, Record::id), changed.len() >= limit as usize))
+}
+
+fn events(client: Client<'_>, config: &Config, records: &[Record], times: &BTreeMap<i64, &str>) -> Result<Vec<Event>, Failure> {
+    let due = due(client, config, records)?;
+    Ok(records
+        .iter()
+        .map(|record| {
+            let at = times.get(&record.id()).copied().unwrap_or("").max(record.text("write_date"));
+            map::changed(record, due.get(&record.id()).copied(), at, config)
+        })
+        .collect())
+}
+
+/// When somebody will next speak with the person: the earliest planned activity of each record.
+fn due(client: Client<'_>, config: &Config, records: &[Record]) -> Result<BTreeMap<i64, Timestamp>, Failure> {
+    let mut due: BTreeMap<i64, Timestamp> = BTreeMap::new();
+    if records.is_empty() || !config.plans() {
+        return Ok(due);
+    }
+    let ids: Vec<i64> = records.iter().map(Record::id).collect();
+    let domain = json!([["res_model", "=", "crm.lead"], ["res_id", "in", ids]]);
+    for it in client.search("mail.activity", json!({ "domain": domain, "fields": ["res_id", "date_deadline", "summary"] }))? {
+        if let Some(at) = next::due(&it, config) {
+            let earliest = due.entry(it.0["res_id"].as_i64().unwrap_or(0)).or_insert(at);
+            *earliest = at.min(*earliest);
+        }
+    }
+    Ok(due)
+}

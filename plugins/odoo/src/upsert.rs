@@ -1,0 +1,283 @@
+//! `lead.upsert`: find the record, else make it; then bring it up to what the hub knows.
+//!
+//! 1. The record that the hub knows, while it is there.
+//! 2. One that carries our reference: ours was merged into it.
+//! 3. An open one with the same phone or e-mail address (`existing = "join"`).
+//! 4. A new one through `load` with the external id `patchbay.<lead>`. Odoo writes record and external id in one
+//!    transaction, so a second try after a lost answer finds the first one's record.
+
+use patchbay_sdk::schemas::command::LeadUpsert;
+use patchbay_sdk::schemas::{Extra, Receipt, Timestamp};
+use patchbay_sdk::{Failure, Retry};
+use serde_json::{Value, json};
+
+use crate::client::{Client, RECORD_MISSING, strange};
+use crate::config::{Config, Deleted, Existing};
+use crate::create::{Row, load};
+use crate::lead::{Base, Goal, Wanted, changes, wanted};
+use crate::payload::{LEAD_FIELDS, Record};
+use crate::{next, same};
+
+/// Carries out upserts. New records are made together: Odoo makes ten in little more than the time of two.
+pub fn upsert_all(client: Client<'_>, config: &Config, batch: &[&LeadUpsert]) -> Vec<Result<Receipt, Failure>> {
+    let mut results: Vec<Option<Result<Receipt, Failure>>> = batch.iter().map(|_| None).collect();
+    let mut waiting: Vec<(usize, Plan)> = Vec::new();
+    for (index, upsert) in batch.iter().enumerate() {
+        let wanted = wanted(&upsert.lead, config);
+        if waiting.iter().any(|(_, it)| it.is_about_the_same(&wanted)) {
+            create(client, config, batch, &mut waiting, &mut results);
+        }
+        match find(client, config, upsert, &wanted) {
+            Err(failure) => results[index] = Some(Err(failure)),
+            Ok(Found::Record(record, how)) => results[index] = Some(update(client, config, upsert, &wanted, &record, how).map_err(vanished)),
+            Ok(Found::Nothing) => match user(client, config, upsert) {
+                Err(failure) => results[index] = Some(Err(failure)),
+                Ok(user) => waiting.push((index, Plan { row: Row::new(&upsert.lead.id, &wanted, user, config), wanted, user })),
+            },
+        }
+    }
+    create(client, config, batch, &mut waiting, &mut results);
+    let none = || Err(Failure::later("odoo.answer", "no result"));
+    results.into_iter().map(|it| it.unwrap_or_else(none)).collect()
+}
+
+/// Somebody deleted the record while it was written: the next try looks for it anew.
+fn vanished(failure: Failure) -> Failure {
+    if failure.code == RECORD_MISSING { Failure { retry: Retry::Later, ..failure } } else { failure }
+}
+
+/// A record to be made.
+struct Plan {
+    row: Row,
+    wanted: Wanted,
+    user: i64,
+}
+
+impl Plan {
+    fn is_about_the_same(&self, other: &Wanted) -> bool {
+        self.wanted.phones.iter().any(|it| other.phones.contains(it))
+            || self.wanted.emails.iter().any(|it| other.emails.iter().any(|other| same::emails(it, other)))
+    }
+}
+
+fn create(
+    client: Client<'_>,
+    config: &Config,
+    batch: &[&LeadUpsert],
+    waiting: &mut Vec<(usize, Plan)>,
+    results: &mut [Option<Result<Receipt, Failure>>],
+) {
+    let plans: Vec<(usize, Plan)> = std::mem::take(waiting);
+    let rows: Vec<&Row> = plans.iter().map(|(_, it)| &it.row).collect();
+    for ((index, plan), loaded) in plans.iter().zip(load(client, &rows)) {
+        let upsert = batch[*index];
+        results[*index] = Some(loaded.and_then(|loaded| {
+            if matches!(plan.wanted.goal, Goal::Won | Goal::Lost(_)) {
+                move_to(client, &plan.wanted.goal, loaded.id)?;
+            }
+            if let Some(at) = planned(upsert, config) {
+                next::plan(client, config, loaded.id, at, plan.user, upsert.retried)?;
+            }
+            let mut receipt = receipt(config, upsert, &plan.wanted, loaded.id, "created");
+            if !loaded.left_out.is_empty() {
+                receipt.details.insert("left_out".to_owned(), json!(loaded.left_out));
+            }
+            Ok(receipt)
+        }));
+    }
+}
+
+enum Found {
+    Record(Record, &'static str),
+    Nothing,
+}
+
+fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wanted) -> Result<Found, Failure> {
+    let mut vanished = false;
+    if let Some(id) = upsert.remote_id.as_deref().and_then(|it| it.parse::<i64>().ok()) {
+        if let Some(record) = client.read("crm.lead", &[id], &LEAD_FIELDS)?.into_iter().next() {
+            return Ok(Found::Record(record, "updated"));
+        }
+        vanished = true;
+        let mark = format!("Patchbay {}<", upsert.lead.id);
+        let domain = json!([["description", "ilike", mark]]);
+        let arguments = json!({ "domain": domain, "fields": LEAD_FIELDS, "order": "id desc", "limit": 5, "context": { "active_test": false } });
+        if let Some(record) = client.search("crm.lead", arguments)?.into_iter().find(|it| it.text("description").contains(&mark)) {
+            return Ok(Found::Record(record, "merged"));
+        }
+    }
+    if config.existing == Existing::Join
+        && let Some(record) = same_person(client, wanted)?
+    {
+        return Ok(Found::Record(record, "found"));
+    }
+    if vanished && config.deleted == Deleted::Stop {
+        return Err(Failure::never("odoo.deleted", "somebody deleted the record in Odoo, and this connection does not make it again"));
+    }
+    Ok(Found::Nothing)
+}
+
+/// The newest open record of the person. Odoo compares phones without separators but with whatever prefix was typed,
+/// so it is asked for the last digits, and the whole numbers are compared here.
+fn same_person(client: Client<'_>, wanted: &Wanted) -> Result<Option<Record>, Failure> {
+    let mut any: Vec<Value> = wanted.phones.iter().filter_map(|it| same::tail(it)).map(|it| json!(["phone_mobile_search", "ilike", it])).collect();
+    if !wanted.emails.is_empty() {
+        let emails: Vec<String> = wanted.emails.iter().map(|it| it.trim().to_lowercase()).collect();
+        any.push(json!(["email_normalized", "in", emails]));
+    }
+    if any.is_empty() {
+        return Ok(None);
+    }
+    let mut domain = vec![json!("&"), json!(["won_status", "=", "pending"])];
+    domain.extend((1..any.len()).map(|_| json!("|")));
+    domain.append(&mut any);
+    let found = client.search("crm.lead", json!({ "domain": domain, "fields": LEAD_FIELDS, "order": "id desc", "limit": 50 }))?;
+    Ok(found.into_iter().find(|it| {
+        wanted.phones.iter().any(|phone| same::phones(phone, it.text("phone")))
+            || wanted.emails.iter().any(|email| same::emails(email, it.text("email_from")))
+    }))
+}
+
+/// The user who answers for the lead; 0: nobody whom Odoo knows.
+fn user(client: Client<'_>, config: &Config, upsert: &LeadUpsert) -> Result<i64, Failure> {
+    let named = upsert.lead.responsible.as_ref();
+    let hub = named.map_or("", |it| it.name.trim());
+    let id = named.and_then(|it| it.id.as_deref()).and_then(|it| it.parse::<i64>().ok()).unwrap_or(0);
+    let mapped = config.users.get(hub).map_or(hub, |it| it.trim());
+    match user_called(client, mapped, id)? {
+        0 => user_called(client, config.default_user.trim(), 0),
+        found => Ok(found),
+    }
+}
+
+/// The internal user of that login or name. Where several are called so, the one with this id, else the one of that login.
+pub fn user_called(client: Client<'_>, name: &str, id: i64) -> Result<i64, Failure> {
+    if name.is_empty() {
+        return Ok(0);
+    }
+    let domain = json!(["&", ["share", "=", false], "|", ["login", "=ilike", name], ["name", "=ilike", name]]);
+    let found = client.search("res.users", json!({ "domain": domain, "fields": ["login", "name"], "limit": 20 }))?;
+    let name = name.to_lowercase();
+    let called = |it: &Record, field: &str| it.text(field).to_lowercase() == name;
+    let exact: Vec<&Record> = found.iter().filter(|it| called(it, "login") || called(it, "name")).collect();
+    let best = exact.iter().find(|it| it.id() == id).or_else(|| exact.iter().find(|it| called(it, "login"))).or(exact.first());
+    Ok(best.map_or(0, |it| it.id()))
+}
+
+fn update(
+    client: Client<'_>,
+    config: &Config,
+    upsert: &LeadUpsert,
+    wanted: &Wanted,
+    record: &Record,
+    how: &'static str,
+) -> Result<Receipt, Failure> {
+    let id = record.id();
+    let base = Base::of(&upsert.known);
+    let mut values = changes(wanted, record, base);
+    for (field, model, name) in &wanted.named {
+        let theirs = record.link_name(field);
+        if !name.is_empty() && name != theirs && base.may_write(field, name, theirs.is_empty()) && let Some(link) = find_or_make(client, model, name)? {
+            values.insert((*field).to_owned(), json!(link));
+        }
+    }
+    let mut links = Vec::new();
+    for tag in wanted.tags.iter().filter(|it| !base.has_tag(it)) {
+        if let Some(link) = find_or_make(client, "crm.tag", tag)?.filter(|it| !record.links("tag_ids").contains(it)) {
+            links.push(json!([4, link]));
+        }
+    }
+    if !links.is_empty() {
+        values.insert("tag_ids".to_owned(), links.into());
+    }
+    let ours = responsible(upsert);
+    if !ours.is_empty() && base.may_write("user", ours, record.link("user_id") == 0) {
+        let user = user(client, config, upsert)?;
+        if user != 0 && user != record.link("user_id") {
+            values.insert("user_id".to_owned(), json!(user));
+        }
+    }
+    let changed = !values.is_empty();
+    if changed {
+        client.call("crm.lead", "write", json!({ "ids": [id], "vals": values }))?;
+    }
+    if !wanted.goal.reached(record) && may_move(wanted, record, base) {
+        move_to(client, &wanted.goal, id)?;
+    }
+    if let Some(at) = planned(upsert, config).filter(|it| base.may_write("next", &it.to_string(), true)) {
+        let user = if record.link("user_id") == 0 { values.get("user_id").and_then(Value::as_i64).unwrap_or(0) } else { record.link("user_id") };
+        next::plan(client, config, id, at, user, true)?;
+    }
+    let mut receipt = receipt(config, upsert, wanted, id, how);
+    receipt.details.insert("changed".to_owned(), json!(changed));
+    Ok(receipt)
+}
+
+/// The hub moves a record when its own stage changed since it last wrote. A record that it never wrote it only closes.
+fn may_move(wanted: &Wanted, record: &Record, base: Base<'_>) -> bool {
+    let closes = matches!(wanted.goal, Goal::Won | Goal::Lost(_)) && crate::lead::is_open(record);
+    base.may_write("stage", wanted.stage, closes)
+}
+
+fn move_to(client: Client<'_>, goal: &Goal, id: i64) -> Result<(), Failure> {
+    match goal {
+        Goal::Won => client.call("crm.lead", "action_set_won", json!({ "ids": [id] }))?,
+        Goal::Lost(reason) => {
+            let reason = match reason.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
+                Some(reason) => find_or_make(client, "crm.lost.reason", reason)?,
+                None => None,
+            };
+            let mut arguments = json!({ "ids": [id] });
+            if let Some(reason) = reason {
+                arguments["lost_reason_id"] = json!(reason);
+            }
+            client.call("crm.lead", "action_set_lost", arguments)?
+        }
+        Goal::Stage(_) | Goal::Open => {
+            let domain = match goal {
+                Goal::Stage(name) => json!([["name", "=", name]]),
+                _ => json!([["is_won", "=", false]]),
+            };
+            let found = client.search("crm.stage", json!({ "domain": domain, "fields": ["name"], "order": "sequence, id", "limit": 1 }))?;
+            let stage = found.first().ok_or_else(|| no_stage(goal))?.id();
+            client.call("crm.lead", "action_unarchive", json!({ "ids": [id] }))?;
+            client.call("crm.lead", "write", json!({ "ids": [id], "vals": { "stage_id": stage } }))?
+        }
+    };
+    Ok(())
+}
+
+fn no_stage(goal: &Goal) -> Failure {
+    let name = if let Goal::Stage(name) = goal { name } else { "open" };
+    Failure::never("odoo.stage", format!("Odoo has no stage \"{name}\": correct the stages in this connection's configuration"))
+}
+
+/// The record of that name, made where there is none. None: the key's user may not make one.
+fn find_or_make(client: Client<'_>, model: &str, name: &str) -> Result<Option<i64>, Failure> {
+    let found = client.call(model, "name_search", json!({ "name": name, "operator": "=", "limit": 1 }))?;
+    if let Some(id) = found[0][0].as_i64() {
+        return Ok(Some(id));
+    }
+    match client.call(model, "name_create", json!({ "name": name })) {
+        Ok(made) => made[0].as_i64().map(Some).ok_or_else(|| strange("the id of what it made")),
+        Err(failure) if failure.code == "odoo.access" && failure.retry == Retry::Reauthorise => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn planned(upsert: &LeadUpsert, config: &Config) -> Option<Timestamp> {
+    upsert.lead.next_contact_at.filter(|_| config.plans())
+}
+
+fn responsible(upsert: &LeadUpsert) -> &str {
+    upsert.lead.responsible.as_ref().map_or("", |it| it.name.trim())
+}
+
+fn receipt(config: &Config, upsert: &LeadUpsert, wanted: &Wanted, id: i64, how: &str) -> Receipt {
+    let next = planned(upsert, config).map(|it| it.to_string()).unwrap_or_default();
+    let mut details = Extra::new();
+    details.insert("result".to_owned(), json!(how));
+    details.insert("url".to_owned(), json!(config.link(id)));
+    details.insert("wrote".to_owned(), Value::Object(wanted.prints(responsible(upsert), &next)));
+    Receipt { remote_id: Some(id.to_string()), details }
+}

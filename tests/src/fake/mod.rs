@@ -1,0 +1,3 @@
+//! Fake vendors that behave like the real ones.
+
+pub mod odoo;

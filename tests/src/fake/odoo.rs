@@ -1,0 +1,204 @@
+//! A fake Odoo 19: the JSON-2 API (`POST /json/2/<model>/<method>`) over records in memory.
+//!
+//! It answers what the CRM connector calls as Odoo does: same status codes, same error bodies, same odd answers (500 for a field
+//! that does not exist, `[]` for a record that does not, `load` with 200 and messages for everything). The documentation is
+//! <https://www.odoo.com/documentation/19.0/developer/reference/external_api.html>; what it leaves open was looked up in Odoo's
+//! source (`rpc/controllers/json2.py`, `http.py`, `orm/models.py`) and tried against a real server: the connector's own
+//! scenarios run against both (`plugins/odoo/tests`).
+//!
+//! Left out: access rights per user, followers and notifications, the chatter rows that Odoo writes by itself, automation rules.
+
+mod domain;
+mod methods;
+mod store;
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use self::methods::Fault;
+pub use self::store::Store;
+
+/// The database that the fake holds.
+pub const DATABASE: &str = "test";
+/// The API key that it takes.
+pub const KEY: &str = "4fac60a5cff2c08956abd77ad16a51c787eda476";
+
+/// How the fake behaves badly, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misbehave {
+    /// It does the work and the connection breaks before the answer arrives.
+    LoseAnswer,
+    /// The connection breaks and nothing was done.
+    Break,
+    /// This status instead of doing anything: 429, 502, 503.
+    Status(u16),
+    /// A 500 with the name of a Python exception.
+    Exception(String),
+    /// It does the work and answers this much later.
+    Slow(Duration),
+}
+
+/// A running fake. It stops when it is dropped.
+pub struct FakeOdoo {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    store: Mutex<Store>,
+    plans: Mutex<VecDeque<(String, Misbehave)>>,
+}
+
+impl FakeOdoo {
+    /// Starts one on a free port of the loopback.
+    pub fn start() -> std::io::Result<Self> {
+        Self::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// Starts one at an address.
+    pub fn on(address: SocketAddr) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let app = Router::new()
+            .route("/json/2/{model}/{method}", post(call))
+            .route("/web/version", get(async || axum::Json(json!({ "version_info": [19, 0, 0, "final", 0, ""], "version": "19.0" }))))
+            .with_state(Arc::clone(&shared));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("fake-odoo".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                tokio::select! {
+                    _ = axum::serve(listener, app).into_future() => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its records, for looking and for arranging.
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        lock(&self.shared.store)
+    }
+
+    /// The next call of this method (`crm.lead/load`; `*`: any) behaves so.
+    pub fn misbehave(&self, method: &str, how: Misbehave) {
+        lock(&self.shared.plans).push_back((method.to_owned(), how));
+    }
+}
+
+impl Drop for FakeOdoo {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The receiver is gone when the server ended by itself.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn call(State(shared): State<Arc<Shared>>, Path((model, method)): Path<(String, String)>, headers: HeaderMap, body: Bytes) -> Response {
+    let plan = {
+        let mut plans = lock(&shared.plans);
+        let name = format!("{model}/{method}");
+        plans.iter().position(|(it, _)| *it == name || it == "*").and_then(|it| plans.remove(it)).map(|(_, how)| how)
+    };
+    match &plan {
+        Some(Misbehave::Break) => return Body::new(Cut).into_response(),
+        Some(Misbehave::Status(status)) => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return (status, [(header::RETRY_AFTER, "1")], "<html><h1>not now</h1></html>").into_response();
+        }
+        Some(Misbehave::Exception(name)) => return answer(Err(Fault::new(500, name, "something broke"))),
+        _ => {}
+    }
+    let answered = answered(&shared, &model, &method, &headers, &body);
+    match plan {
+        Some(Misbehave::LoseAnswer) => Body::new(Cut).into_response(),
+        Some(Misbehave::Slow(wait)) => {
+            tokio::time::sleep(wait).await;
+            answered
+        }
+        _ => answered,
+    }
+}
+
+fn answered(shared: &Shared, model: &str, method: &str, headers: &HeaderMap, body: &[u8]) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or("");
+    if text("x-odoo-database") != DATABASE {
+        let page = "<!DOCTYPE html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>No database is selected and the requested URL was not found in the server-wide controllers.</p>";
+        return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
+    }
+    let unauthorized = "werkzeug.exceptions.Unauthorized";
+    match text("authorization").split_once(' ') {
+        Some((scheme, KEY)) if scheme.eq_ignore_ascii_case("bearer") => {}
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("bearer") => return answer(Err(Fault::new(401, unauthorized, "Invalid apikey"))),
+        _ => {
+            let message = "User not authenticated, use an API Key with a Bearer Authorization header.";
+            return answer(Err(Fault::new(401, unauthorized, message)));
+        }
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Ok(arguments) => answer(methods::call(&mut lock(&shared.store), model, method, &arguments)),
+        Err(error) => {
+            let message = format!("could not parse the body as json: {error}");
+            answer(Err(Fault::new(400, "werkzeug.exceptions.BadRequest", message)))
+        }
+    }
+}
+
+fn answer(result: Result<Value, Fault>) -> Response {
+    match result {
+        Ok(value) => axum::Json(value).into_response(),
+        Err(fault) => {
+            let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let body = json!({
+                "name": fault.name, "message": fault.message, "arguments": [fault.message], "context": {}, "debug": "Traceback (most recent call last)",
+            });
+            (status, axum::Json(body)).into_response()
+        }
+    }
+}
+
+/// A body that breaks off.
+struct Cut;
+
+impl http_body::Body for Cut {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    }
+}
