@@ -1,0 +1,272 @@
+//! What a submission says: the configuration's mapping first, then the words, then the look of a value.
+
+use patchbay_sdk::schemas::interaction::Form;
+use patchbay_sdk::schemas::{Identity, Name, Person, Source, Timestamp};
+
+use crate::config::Config;
+use crate::field::Hint;
+use crate::label::{Fit, Label, WHOLE, plain, row};
+use crate::sheet::{Leaf, Sheet, Zone};
+use crate::words::{Canon, PEOPLE, TABLE};
+use crate::{source, time, value};
+
+/// What a submission says.
+#[derive(Debug, Default)]
+pub struct Guess {
+    /// Who sent it.
+    pub person: Person,
+    /// What was written.
+    pub text: Option<String>,
+    /// Where the person came from.
+    pub source: Source,
+    /// The submission.
+    pub form: Form,
+    /// When it was sent.
+    pub at: Option<Timestamp>,
+    /// How much `form.id` can be trusted to be of this submission alone.
+    pub id_is_vendors: bool,
+}
+
+/// More phones and addresses than this are no longer one person's.
+const MOST_IDENTITIES: usize = 4;
+
+/// Reads a submission.
+#[must_use]
+pub fn guess(sheet: &Sheet, config: &Config) -> Guess {
+    let look = Look { sheet, config };
+    let mut person = Person { name: look.name(), ..Person::default() };
+    person.company = look.first(Canon::Company, Zone::Contact, is_text);
+    person.city = look.first(Canon::City, Zone::Contact, is_text);
+    person.identities = look.identities();
+    let (id, id_is_vendors) = look.submission_id();
+    let form = Form { id, name: look.form_name(), fields: sheet.fields.clone(), consent: look.consent() };
+    let mut source = source::of(&sheet.leaves);
+    source.page = look.address(Canon::Page).or(source.page);
+    source.referrer = look.address(Canon::Referrer);
+    if source.page.is_none() {
+        source.page = source.referrer.take();
+    }
+    source::complete(&mut source);
+    Guess { person, text: look.text(), source, form, at: look.submitted_at(), id_is_vendors }
+}
+
+struct Look<'a> {
+    sheet: &'a Sheet,
+    config: &'a Config,
+}
+
+/// A leaf and how well it fits; leaves that the configuration names fit best.
+type Found<'a> = (Fit, &'a Leaf);
+
+const MAPPED: Fit = Fit::MAX;
+
+impl<'a> Look<'a> {
+    /// Leaves of a meaning in a zone that weighs at least `zone`, best first.
+    fn all(&self, canon: Canon, zone: Zone) -> Vec<Found<'a>> {
+        let mapped = self.mapped(canon);
+        let hint = match canon {
+            Canon::Email => Hint::Email,
+            Canon::Phone => Hint::Phone,
+            Canon::Consent => Hint::Consent,
+            _ => Hint::File,
+        };
+        let guessed = self.sheet.leaves.iter().filter(|it| it.zone >= zone && it.hint != Hint::File).filter_map(|it| {
+            let fit = it.labels.iter().filter_map(|it| it.fit(canon)).max();
+            let hinted = (it.hint == hint || canon == Canon::Name && it.hint == Hint::Name).then_some(WHOLE);
+            fit.max(hinted).map(|fit| (fit, it))
+        });
+        let mut found: Vec<Found<'a>> = guessed.collect();
+        found.sort_by_key(|(fit, leaf)| std::cmp::Reverse((*fit >= WHOLE, leaf.zone, *fit)));
+        mapped.into_iter().map(|it| (MAPPED, it)).chain(found).collect()
+    }
+
+    /// Leaves that the configuration names for a meaning.
+    fn mapped(&self, canon: Canon) -> Vec<&'a Leaf> {
+        let names = self.config.mapping.iter().filter(|(name, _)| row(name).is_some_and(|it| it.canon == canon)).flat_map(|it| it.1);
+        names.flat_map(|name| self.sheet.leaves.iter().filter(move |it| is_named(it, name))).collect()
+    }
+
+    fn first(&self, canon: Canon, zone: Zone, fits: fn(&str) -> bool) -> Option<String> {
+        self.all(canon, zone).into_iter().map(|it| it.1.text.as_str()).find(|it| fits(it)).map(str::to_owned)
+    }
+
+    fn name(&self) -> Name {
+        let full = self.first(Canon::FullName, Zone::Root, value::is_name);
+        let name = self.first(Canon::Name, Zone::Contact, value::is_name);
+        let given = self.first(Canon::Given, Zone::Root, value::is_name);
+        let middle = self.first(Canon::Middle, Zone::Root, value::is_name);
+        let family = self.first(Canon::Family, Zone::Root, value::is_name);
+        let one_word = |it: &str| !it.trim().contains(' ');
+        let (given, family, name) = match (given, family, name) {
+            (None, None, name) => (None, None, name),
+            // `Имя` beside `Фамилия` is the first name, `Name` beside `Vorname` the last.
+            (None, Some(family), Some(name)) if one_word(&name) || !name.contains(&family) => (Some(name), Some(family), None),
+            (Some(given), None, Some(name)) if one_word(&name) && name != given => (Some(given), Some(name), None),
+            (given, family, name) => {
+                let whole =
+                    name.filter(|name| [&given, &family].into_iter().flatten().all(|part| name.contains(part.as_str())) && !one_word(name));
+                (given, family, whole)
+            }
+        };
+        Name { full: full.or(name), given, middle, family }
+    }
+
+    fn identities(&self) -> Vec<Identity> {
+        let mut phones: Vec<String> = Vec::new();
+        for (at, (fit, leaf)) in self.all(Canon::Phone, Zone::Root).into_iter().enumerate() {
+            // A second number counts only where its name leaves no doubt whose it is.
+            if at == 0 || phones.is_empty() || fit >= WHOLE {
+                add(&mut phones, value::phones(&leaf.text), digits);
+            }
+        }
+        let mut emails: Vec<String> = Vec::new();
+        for (fit, leaf) in self.all(Canon::Email, Zone::Root) {
+            if emails.is_empty() || fit >= WHOLE {
+                add(&mut emails, Some(leaf.text.as_str()).filter(|it| value::is_email(it)), |it| it.to_lowercase());
+            }
+        }
+        let unknown = || self.sheet.leaves.iter().filter(|it| it.zone >= Zone::Contact && it.hint == Hint::None && it.is_unknown());
+        if phones.is_empty() {
+            phones.extend(unknown().find(|it| value::looks_like_phone(&it.text)).map(|it| it.text.clone()));
+        }
+        if emails.is_empty() {
+            emails.extend(unknown().find(|it| value::is_email(&it.text)).map(|it| it.text.clone()));
+        }
+        let phones = phones.into_iter().map(|it| Identity::phone(it).stated());
+        let emails = emails.into_iter().map(|it| Identity::email(it).stated());
+        let person = self.person_id().map(|it| Identity::handle(it).stated());
+        phones.chain(emails).chain(person).collect()
+    }
+
+    fn person_id(&self) -> Option<String> {
+        let own = self.sheet.leaves.iter().find(|it| {
+            let mut path = it.path.rsplit('.').map(plain);
+            it.zone == Zone::Contact
+                && path.next().is_some_and(|it| matches!(it.as_str(), "id" | "uuid" | "guid"))
+                && path.next().is_some_and(|it| PEOPLE.contains(&it.as_str()))
+        });
+        let own = own.map(|it| it.text.clone()).filter(|it| !value::is_placeholder(it));
+        own.or_else(|| {
+            self.all(Canon::PersonId, Zone::Root)
+                .into_iter()
+                .find(|it| it.0 >= WHOLE && !value::is_placeholder(&it.1.text))
+                .map(|it| it.1.text.clone())
+        })
+    }
+
+    fn text(&self) -> Option<String> {
+        // Beside the answers, `message` is the vendor's word on the delivery.
+        let answered = self.sheet.leaves.iter().any(|it| it.zone == Zone::Answers);
+        let written =
+            |it: &Found<'_>| is_text(&it.1.text) && (it.1.zone != Zone::Root || !answered || it.0 == MAPPED) && it.1.hint != Hint::Consent;
+        let found: Vec<Found<'_>> = self.all(Canon::Message, Zone::Root).into_iter().filter(written).collect();
+        let mut whole: Vec<&Leaf> = found.iter().filter(|it| it.0 >= WHOLE).map(|it| it.1).collect();
+        if whole.is_empty() {
+            let area = || self.sheet.leaves.iter().find(|it| it.hint == Hint::Textarea && is_text(&it.text));
+            let note = || self.all(Canon::Note, Zone::Answers).into_iter().find(|it| it.0 >= WHOLE && written(it)).map(|it| it.1);
+            return found.first().map(|it| it.1).or_else(area).or_else(note).map(|it| it.text.clone());
+        }
+        whole.sort_by_key(|it| std::ptr::from_ref::<Leaf>(it));
+        let mut texts: Vec<&str> = Vec::new();
+        for leaf in whole {
+            if !texts.contains(&leaf.text.as_str()) {
+                texts.push(&leaf.text);
+            }
+        }
+        Some(texts.join("\n"))
+    }
+
+    fn consent(&self) -> Option<bool> {
+        let configured = self.config.consent_field.as_deref().and_then(|name| self.sheet.leaves.iter().find(|it| is_named(it, name)));
+        let leaf = configured.or_else(|| self.all(Canon::Consent, Zone::Root).first().map(|it| it.1))?;
+        Some(value::agrees(&leaf.text))
+    }
+
+    fn form_name(&self) -> Option<String> {
+        let named = self.all(Canon::FormName, Zone::Envelope).into_iter().find(|it| it.0 >= WHOLE && is_text(&it.1.text));
+        let beside = || {
+            self.sheet.leaves.iter().find(|it| {
+                it.zone == Zone::Root
+                    && matches!(plain(&it.path).as_str(), "name" | "title" | "payloadname" | "datatitle")
+                    && is_text(&it.text)
+            })
+        };
+        let id = || self.all(Canon::FormId, Zone::Envelope).into_iter().find(|it| it.0 >= WHOLE && is_text(&it.1.text)).map(|it| it.1);
+        named.map(|it| it.1).or_else(beside).or_else(id).map(|it| it.text.clone())
+    }
+
+    /// The vendor's id, and whether it is one of a submission for certain. An `id` beside the answers may as well be the form's.
+    fn submission_id(&self) -> (Option<String>, bool) {
+        let usable = |it: &&Leaf| !value::is_placeholder(&it.text) && it.text.len() <= 200;
+        let token = self.sheet.leaves.iter().find(|it| it.path.ends_with("form_response.token"));
+        let certain = self
+            .all(Canon::SubmissionId, Zone::About)
+            .into_iter()
+            .filter(|it| it.0 >= WHOLE && it.1.zone != Zone::Contact)
+            .map(|it| it.1)
+            .find(usable)
+            .or(token);
+        if let Some(leaf) = certain {
+            return (Some(leaf.text.clone()), true);
+        }
+        let own = |it: &&Leaf| {
+            it.zone == Zone::Root && it.path.rsplit('.').next().is_some_and(|it| matches!(plain(it).as_str(), "id" | "uuid" | "guid"))
+        };
+        let beside = self.sheet.leaves.iter().filter(own).filter(usable).max_by_key(|it| it.path.matches('.').count());
+        (beside.map(|it| it.text.clone()), false)
+    }
+
+    fn submitted_at(&self) -> Option<Timestamp> {
+        let mut found = self.all(Canon::SubmittedAt, Zone::About);
+        found.retain(|(fit, leaf)| *fit >= WHOLE && leaf.zone != Zone::Contact && (!leaf.asked || *fit == MAPPED));
+        found.sort_by_key(|it| std::cmp::Reverse(it.0));
+        found.into_iter().find_map(|it| time::parse(&it.1.text))
+    }
+
+    fn address(&self, canon: Canon) -> Option<String> {
+        let address = |it: &str| {
+            !it.contains(char::is_whitespace) && (it.starts_with("http") || it.starts_with('/') || it.contains('.') && it.contains('/'))
+        };
+        self.all(canon, Zone::Envelope)
+            .into_iter()
+            .filter(|it| it.0 >= WHOLE)
+            .map(|it| it.1.text.as_str())
+            .find(|it| address(it))
+            .map(str::to_owned)
+    }
+}
+
+impl Leaf {
+    /// True when no word recognises its name.
+    fn is_unknown(&self) -> bool {
+        !TABLE.iter().any(|row| self.labels.iter().any(|it| it.fit(row.canon).is_some()))
+    }
+}
+
+/// Does a name of the configuration mean this leaf: by its own name or by its path (`data.contact.phone`, `/data/contact/phone`, `$.fields[0].value`)?
+#[must_use]
+pub fn is_named(leaf: &Leaf, name: &str) -> bool {
+    let path = name.trim_start_matches('$').replace(['/', '['], ".").replace(']', "");
+    let path = path.trim_matches('.');
+    let own = leaf.path.rsplit('.').next().unwrap_or_default();
+    leaf.path == path || own == name || leaf.path.strip_suffix(path).is_some_and(|it| it.ends_with('.')) || {
+        let wanted = Label::new(name);
+        leaf.labels.iter().any(|it| it.same(&wanted))
+    }
+}
+
+fn is_text(text: &str) -> bool {
+    !value::is_placeholder(text)
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+fn add<'a>(known: &mut Vec<String>, more: impl IntoIterator<Item = &'a str>, key: fn(&str) -> String) {
+    for it in more {
+        if known.len() < MOST_IDENTITIES && !known.iter().any(|there| key(there) == key(it)) {
+            known.push(it.trim().to_owned());
+        }
+    }
+}
