@@ -89,6 +89,7 @@ pub enum Assurance {
 }
 
 impl Assurance {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_vendor(&self) -> bool {
         *self == Self::Vendor
     }

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::validators::schemas;
 
+/// The kinds of event that are ours.
+pub const EVENTS: [&str; 10] = ["message", "call", "form", "mail", "comment", "rating", "status", "record", "person", "other"];
+
 /// Reads a document into the type behind a schema and writes it back.
 pub fn reread(schema: &str, document: &Value) -> Result<Value, String> {
     match schema {
