@@ -15,7 +15,7 @@ mod whole;
 pub use command::{Command, Receipt};
 pub use contact::{Contact, Name, Person};
 pub use conversation::{Conversation, ConversationRef};
-pub use event::{Event, EventBody, MessageStatus, Notice, RecordAction, RecordChange, StatusChange};
+pub use event::{Event, EventBody, MessageStatus, Notice, RecordAction, RecordChange, RecordFields, StatusChange};
 pub use identity::{Assurance, Identity, IdentityKind};
 pub use interaction::{Attachment, AttachmentKind, Author, Detail, Direction, Interaction, Source};
 pub use jiff::Timestamp;

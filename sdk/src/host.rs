@@ -1,17 +1,21 @@
 //! The hub, seen from a connector: configuration, time, log, state, arithmetic over secrets.
 
+use std::fmt::Display;
+
 use patchbay_schemas::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Failure;
 use crate::bindings::imports::patchbay::connector::{host, secrets as raw_secrets, state as raw_state};
+use crate::{Failure, json};
 
 /// The connection's configuration. It holds no secret. The hub checked it against the manifest's schema.
 pub fn config<T: DeserializeOwned>() -> Result<T, Failure> {
-    serde_json::from_str(&host::config()).map_err(|error| {
+    let unreadable = |error: &dyn Display| {
         Failure::never("connector.config", format!("the configuration does not have the shape this connector reads: {error}"))
-    })
+    };
+    let value = serde_json::from_str(&host::config()).map_err(|error| unreadable(&error))?;
+    json::read(value).map_err(|error| unreadable(&error))
 }
 
 /// The hub's clock.
@@ -48,7 +52,7 @@ pub fn log(level: Level, message: &str, fields: &impl Serialize) {
         Level::Info => "info",
         Level::Debug => "debug",
     };
-    let fields = serde_json::to_string(fields).unwrap_or_else(|_| "{}".to_owned());
+    let fields = json::write(fields).unwrap_or_else(|_| "{}".to_owned());
     host::log(level, message, &fields);
 }
 
@@ -77,7 +81,7 @@ pub mod secrets {
     pub use super::raw_secrets::Part;
     use super::{Failure, raw_secrets};
 
-    /// A hash (`md5`, `sha1`, `sha256`, `sha512`) over bytes and secrets in order.
+    /// A hash (`sha1`, `sha256`, `sha512`) over bytes and secrets in order.
     pub fn digest(algorithm: &str, parts: &[Part]) -> Result<Vec<u8>, Failure> {
         raw_secrets::digest(algorithm, parts).map_err(|message| Failure::never("secrets.digest", message))
     }

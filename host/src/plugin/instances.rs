@@ -1,0 +1,209 @@
+//! The instances of one connection: taken for a call, given back after it, retired in time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::component::Instance;
+use wasmtime::{Store, UpdateDeadline};
+
+use super::bindings::exports::patchbay::connector::{commands, polling, webhook};
+use super::bindings::patchbay::connector::types::Failure;
+use super::connector::Connector;
+use super::guest::{Guest, Limit};
+use super::surroundings::Surroundings;
+
+/// An instance is retired after this many calls: nothing that it leaks can grow for ever.
+const MAX_CALLS: u32 = 10_000;
+/// An instance that nobody called for so long is retired.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+/// Most instances of one connection at the same time.
+const MAX_INSTANCES: usize = 32;
+
+/// Why a call gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The connector answered with a failure.
+    #[error("{}: {}", .0.code, .0.message)]
+    Failed(Failure),
+    /// It ran into a limit.
+    #[error("the connector was stopped: {0}")]
+    Limit(#[from] Limit),
+    /// It trapped: a panic or worse.
+    #[error("the connector trapped: {0}")]
+    Trap(String),
+    /// No instance could be made: every slot is taken.
+    #[error("no instance of the connector is free")]
+    Busy,
+    /// The component does not export that ability.
+    #[error("the connector does not export `{0}`")]
+    NoAbility(&'static str),
+}
+
+/// The instances of one connection.
+pub struct Instances {
+    connector: Arc<Connector>,
+    surroundings: Arc<Surroundings>,
+    idle: Mutex<Vec<Warm>>,
+    permits: Semaphore,
+}
+
+/// An instance between two calls.
+struct Warm {
+    store: Store<Guest>,
+    instance: Instance,
+    calls: u32,
+    used: Instant,
+}
+
+impl Instances {
+    /// No instance yet: the first call makes one.
+    #[must_use]
+    pub fn new(connector: Arc<Connector>, surroundings: Arc<Surroundings>) -> Self {
+        Self { connector, surroundings, idle: Mutex::default(), permits: Semaphore::new(MAX_INSTANCES) }
+    }
+
+    /// The connector that this is made of.
+    #[must_use]
+    pub fn connector(&self) -> &Arc<Connector> {
+        &self.connector
+    }
+
+    /// What the connector can see and reach.
+    #[must_use]
+    pub fn surroundings(&self) -> &Arc<Surroundings> {
+        &self.surroundings
+    }
+
+    /// Hands a delivery to the connector.
+    pub async fn webhook(&self, request: &webhook::Request) -> Result<webhook::Reply, CallError> {
+        let indices = self.connector.webhook.as_ref().ok_or(CallError::NoAbility("webhook"))?;
+        let (_permit, mut warm) = self.take(false).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
+        let wall = self.surroundings.manifest.limits.webhook_ms;
+        let called = tokio::time::timeout(millis(wall), guest.call_handle(&mut warm.store, request)).await;
+        let size = |it: &Result<webhook::Reply, Failure>| {
+            it.as_ref().map_or(0, |it| it.body.len() + it.events.iter().map(|it| it.payload.len()).sum::<usize>())
+        };
+        self.end(warm, wall, called, size)?.map_err(CallError::Failed)
+    }
+
+    /// Asks the connector for what is new. The second value is what the vendor answered, byte for byte.
+    pub async fn poll(&self, cursor: Option<&str>, limit: u32) -> Result<(polling::Page, Vec<u8>), CallError> {
+        let indices = self.connector.polling.as_ref().ok_or(CallError::NoAbility("polling"))?;
+        let (_permit, mut warm) = self.take(true).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
+        let wall = self.surroundings.manifest.limits.work_ms;
+        let called = tokio::time::timeout(millis(wall), guest.call_poll(&mut warm.store, cursor, limit)).await;
+        let answers = warm.store.data_mut().take_answers();
+        let size = |it: &Result<polling::Page, Failure>| it.as_ref().map_or(0, |it| it.events.iter().map(|it| it.payload.len()).sum());
+        let page = self.end(warm, wall, called, size)?.map_err(CallError::Failed)?;
+        Ok((page, answers))
+    }
+
+    /// Has a batch of commands carried out: one result for each, in order.
+    pub async fn execute(&self, batch: &[commands::Command]) -> Result<Vec<Result<commands::Receipt, Failure>>, CallError> {
+        let indices = self.connector.commands.as_ref().ok_or(CallError::NoAbility("commands"))?;
+        let (_permit, mut warm) = self.take(false).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
+        let wall = self.surroundings.manifest.limits.work_ms;
+        let called = tokio::time::timeout(millis(wall), guest.call_execute(&mut warm.store, batch)).await;
+        let size = |it: &Vec<Result<commands::Receipt, Failure>>| it.iter().flatten().map(|it| it.details.len()).sum();
+        self.end(warm, wall, called, size)
+    }
+
+    /// Asks the connector whether the connection works. The answer is JSON text.
+    pub async fn check(&self) -> Result<String, CallError> {
+        let indices = self.connector.check.as_ref().ok_or(CallError::NoAbility("check"))?;
+        let (_permit, mut warm) = self.take(false).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
+        let wall = self.surroundings.manifest.limits.work_ms;
+        let called = tokio::time::timeout(millis(wall), guest.call_check(&mut warm.store)).await;
+        self.end(warm, wall, called, |it| it.as_ref().map_or(0, String::len))?.map_err(CallError::Failed)
+    }
+
+    /// Retires instances that nobody called for a while.
+    pub fn retire_idle(&self) {
+        self.idle().retain(|it| it.used.elapsed() < MAX_IDLE);
+    }
+
+    /// Retires every instance between calls, so that the next call gets a new one.
+    pub fn retire_all(&self) {
+        self.idle().clear();
+    }
+
+    async fn take(&self, keep_answers: bool) -> Result<(SemaphorePermit<'_>, Warm), CallError> {
+        let permit = self.permits.acquire().await.map_err(|_| CallError::Busy)?;
+        let warm = self.idle().pop();
+        let mut warm = match warm {
+            Some(warm) => warm,
+            None => self.instantiate().await?,
+        };
+        warm.store.data_mut().begin(keep_answers);
+        warm.store.set_epoch_deadline(1);
+        warm.calls += 1;
+        Ok((permit, warm))
+    }
+
+    async fn instantiate(&self) -> Result<Warm, CallError> {
+        let mut store = Store::new(self.connector.engine.raw(), Guest::new(Arc::clone(&self.surroundings)));
+        store.limiter(|it| it);
+        // Each epoch that passes while the guest computes costs it one tick and lets others have the thread.
+        store.epoch_deadline_callback(|mut it| {
+            it.data_mut().tick()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store.data_mut().begin(false);
+        store.set_epoch_deadline(1);
+        let instance = self.connector.pre.instantiate_async(&mut store).await.map_err(|error| {
+            if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+                return CallError::Busy;
+            }
+            classify(store.data(), &error)
+        })?;
+        Ok(Warm { store, instance, calls: 0, used: Instant::now() })
+    }
+
+    /// Looks at how a call ended: a sound instance goes back, any other is dropped with all that it holds.
+    fn end<R>(
+        &self,
+        mut warm: Warm,
+        wall: u32,
+        called: Result<wasmtime::Result<R>, tokio::time::error::Elapsed>,
+        size: impl Fn(&R) -> usize,
+    ) -> Result<R, CallError> {
+        let result = called.map_err(|_| Limit::Wall(wall))?.map_err(|it| trap(&warm, &it))?;
+        let limit = self.surroundings.manifest.limits.output_bytes;
+        if size(&result) > limit as usize {
+            return Err(Limit::Output(limit).into());
+        }
+        if warm.calls < MAX_CALLS {
+            warm.used = Instant::now();
+            self.idle().push(warm);
+        }
+        Ok(result)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Warm>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn trap(warm: &Warm, error: &wasmtime::Error) -> CallError {
+    classify(warm.store.data(), error)
+}
+
+fn classify(guest: &Guest, error: &wasmtime::Error) -> CallError {
+    if let Some(limit) = error.downcast_ref::<Limit>() {
+        return CallError::Limit(*limit);
+    }
+    // A guest that gets no memory panics: the cause is the limit, not the panic.
+    if let Some(limit) = guest.refused_memory() {
+        return CallError::Limit(limit);
+    }
+    CallError::Trap(error.root_cause().to_string())
+}
+
+fn millis(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}

@@ -1,0 +1,137 @@
+//! What a delivery becomes: whose it is, which lead it belongs to, and what the sinks must hear of it.
+//!
+//! ```text
+//! Known (what the database says about the keys in this batch) + Intake (delivery by delivery) ─► Plan (rows to write, in one transaction)
+//! ```
+//! The planner never waits and never asks: the store loads [`Known`] first and writes [`Plan`] afterwards.
+
+mod known;
+mod people;
+mod plan;
+mod planner;
+
+pub use known::{ContactState, ConversationState, Keys, Known, LeadState, Quarantine};
+pub use plan::{Ask, Counted, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan};
+pub use planner::{Context, Planner, Settings};
+
+use patchbay_schemas::manifest::HandleScope;
+use patchbay_schemas::{EventBody, Timestamp};
+
+use crate::ids::{ConnectionId, DeliveryId, WorkspaceId};
+
+/// A delivery that was received and handed to its connector.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Where it came in.
+    pub origin: Origin,
+    /// `webhook` or `poll`.
+    pub way: Way,
+    /// JSON: method, path, query, headers without credentials.
+    pub request: Option<String>,
+    /// Byte for byte.
+    pub body: Vec<u8>,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// What the connector made of it.
+    pub reading: Reading,
+    /// Where polling goes on; stored with the events.
+    pub cursor: Option<String>,
+}
+
+/// The connection that a delivery came from, as far as the rules must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The connector's id.
+    pub connector: String,
+    /// The medium.
+    pub channel: String,
+    /// How far the vendor's ids of people reach.
+    pub handles: HandleScope,
+}
+
+/// How a delivery came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The vendor posted it.
+    Webhook,
+    /// We asked for it.
+    Poll,
+}
+
+impl Way {
+    /// As it stands in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// What the connector made of a delivery.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    /// It holds these events; none: it is of no interest.
+    Events(Vec<CheckedEvent>),
+    /// The connector cannot read it and never will: `code: message`.
+    Refused(String),
+    /// The connector trapped or ran out of a limit: `code: message`.
+    Dead(String),
+}
+
+/// An event after the schema check.
+#[derive(Debug, Clone)]
+pub struct CheckedEvent {
+    /// The connector's deduplication key.
+    pub key: String,
+    /// Its kind.
+    pub kind: String,
+    /// The vendor's time.
+    pub occurred_at: Option<Timestamp>,
+    /// JSON text as the connector wrote it.
+    pub payload: String,
+    /// What it says; or where it breaks its schema: JSON pointer and reason.
+    pub body: Result<EventBody, String>,
+}
+
+/// The named outcome of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// At least one event is new.
+    Accepted,
+    /// Every event was there before.
+    Duplicate,
+    /// No event in it.
+    Ignored,
+    /// The connector cannot read it.
+    Refused,
+    /// It trapped, timed out, or no event fits the schema.
+    Dead,
+}
+
+impl Outcome {
+    /// All of them, in the order of the documents.
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Duplicate, Self::Ignored, Self::Refused, Self::Dead];
+
+    /// As it stands in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

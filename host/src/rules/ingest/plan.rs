@@ -1,0 +1,253 @@
+//! What a batch writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use patchbay_schemas::{Assurance, Timestamp};
+
+use super::{LeadState, Outcome, Way};
+use crate::ids::{
+    ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, OutboxId, WorkspaceId,
+};
+use crate::rules::identity::IdentityKey;
+
+/// What a batch writes, in one transaction.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// One for each delivery.
+    pub deliveries: Vec<NewDelivery>,
+    /// New events, dead ones among them.
+    pub events: Vec<NewEvent>,
+    /// New people.
+    pub contacts: Vec<NewContact>,
+    /// Contacts whose shown values changed.
+    pub changed_contacts: BTreeSet<ContactId>,
+    /// Contacts that turned out to be one person: the first is shown by the second from now on.
+    pub merges: Vec<(ContactId, ContactId)>,
+    /// New identities.
+    pub identities: Vec<NewIdentity>,
+    /// What was said of people.
+    pub claims: Vec<NewClaim>,
+    /// New leads.
+    pub leads: Vec<NewLead>,
+    /// Leads that were there before and changed.
+    pub changed_leads: BTreeMap<LeadId, LeadState>,
+    /// New conversations.
+    pub conversations: Vec<NewConversation>,
+    /// When something last happened in conversations that were there before.
+    pub touched_conversations: BTreeMap<ConversationId, Timestamp>,
+    /// New interactions.
+    pub interactions: Vec<NewInteraction>,
+    /// What the sinks must hear.
+    pub outbox: Vec<NewOutbox>,
+    /// Where polling goes on.
+    pub cursors: BTreeMap<ConnectionId, String>,
+    /// What is added to the sums.
+    pub counted: BTreeMap<ConnectionId, Counted>,
+}
+
+/// What is added to the sums of one connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Deliveries.
+    pub received: i64,
+    /// …of which each outcome, in the order of [`Outcome::ALL`].
+    pub outcomes: [i64; 5],
+    /// Of refused and dead: not kept as rows, because the quota was full.
+    pub unkept: i64,
+    /// Outbox rows made.
+    pub created: i64,
+}
+
+impl Counted {
+    /// One delivery with this outcome.
+    pub fn delivery(&mut self, outcome: Outcome) {
+        self.received += 1;
+        self.outcomes[outcome as usize] += 1;
+    }
+}
+
+/// A row of `deliveries`.
+#[derive(Debug)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Connection.
+    pub connection: ConnectionId,
+    /// How it came in.
+    pub way: Way,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it was refused or is dead.
+    pub reason: Option<String>,
+    /// JSON of the request without its body.
+    pub request: Option<String>,
+    /// The body; not kept of duplicates.
+    pub body: Option<Vec<u8>>,
+    /// Bytes of the body.
+    pub size: usize,
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
+/// A row of `events`.
+#[derive(Debug)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Connection.
+    pub connection: ConnectionId,
+    /// Delivery.
+    pub delivery: DeliveryId,
+    /// Deduplication key.
+    pub key: String,
+    /// Kind.
+    pub kind: String,
+    /// Why it is dead; none: accepted.
+    pub dead: Option<String>,
+    /// The vendor's time.
+    pub occurred_at: Option<Timestamp>,
+    /// Time of receipt.
+    pub received_at: Timestamp,
+    /// JSON.
+    pub payload: String,
+}
+
+/// A row of `contacts`; its shown values stand in the planner's [`super::Known`].
+#[derive(Debug)]
+pub struct NewContact {
+    /// Its id.
+    pub id: ContactId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// When the hub first heard of the person.
+    pub created_at: Timestamp,
+}
+
+/// A row of `identities`.
+#[derive(Debug)]
+pub struct NewIdentity {
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Kind and value.
+    pub key: IdentityKey,
+    /// Whose it is.
+    pub contact: ContactId,
+    /// Who vouches for it.
+    pub assurance: Assurance,
+    /// The name that people know a handle by.
+    pub label: Option<String>,
+    /// Who said so.
+    pub connection: ConnectionId,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A row of `claims`.
+#[derive(Debug)]
+pub struct NewClaim {
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Of whom it is said.
+    pub contact: ContactId,
+    /// `name`, `company`, `city` or `language`.
+    pub field: &'static str,
+    /// What is said.
+    pub value: String,
+    /// Who says so.
+    pub connection: ConnectionId,
+    /// When.
+    pub claimed_at: Timestamp,
+}
+
+/// A row of `leads`.
+#[derive(Debug)]
+pub struct NewLead {
+    /// Its id.
+    pub id: LeadId,
+    /// What can change.
+    pub state: LeadState,
+    /// The medium.
+    pub channel: String,
+    /// Where it came from.
+    pub connection: ConnectionId,
+    /// JSON: campaign, page, click ids.
+    pub source: String,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}
+
+/// A row of `conversations`.
+#[derive(Debug)]
+pub struct NewConversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Connection.
+    pub connection: ConnectionId,
+    /// The vendor's id of the thread.
+    pub key: String,
+    /// Title, for groups.
+    pub title: Option<String>,
+    /// The person on the other side.
+    pub contact: ContactId,
+    /// When something last happened in it.
+    pub last_at: Timestamp,
+}
+
+/// A row of `interactions`.
+#[derive(Debug)]
+pub struct NewInteraction {
+    /// Its id.
+    pub id: InteractionId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// The event that it is.
+    pub event: EventId,
+    /// Who.
+    pub contact: ContactId,
+    /// The lead that it belongs to.
+    pub lead: Option<LeadId>,
+    /// The conversation that it belongs to.
+    pub conversation: Option<ConversationId>,
+    /// Connection.
+    pub connection: ConnectionId,
+    /// Kind.
+    pub kind: &'static str,
+    /// `in` or `out`.
+    pub direction: &'static str,
+    /// The vendor's time, else the time of receipt.
+    pub occurred_at: Timestamp,
+    /// Time of receipt.
+    pub received_at: Timestamp,
+}
+
+/// A row of `outbox`, in a lane of the lead.
+#[derive(Debug)]
+pub struct NewOutbox {
+    /// Its id.
+    pub id: OutboxId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Who carries it out.
+    pub sink: ConnectionId,
+    /// The lane.
+    pub lead: LeadId,
+    /// What is asked.
+    pub ask: Ask,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// What a sink is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Make your record agree with the lead.
+    Upsert,
+    /// Add this interaction to the history.
+    Add(InteractionId),
+}

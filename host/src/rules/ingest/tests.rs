@@ -1,0 +1,214 @@
+use std::collections::HashMap;
+
+use patchbay_schemas::manifest::HandleScope;
+use patchbay_schemas::{
+    ConversationRef, Detail, Direction, EventBody, Identity, Interaction, Name, Person, RecordAction, RecordChange, RecordFields, Source,
+    Stage, Timestamp, interaction,
+};
+
+use super::*;
+use crate::clock::Clock;
+use crate::ids::Ids;
+
+struct World {
+    ids: Ids,
+    contexts: HashMap<WorkspaceId, Context>,
+    origin: Origin,
+    sink: ConnectionId,
+}
+
+impl World {
+    fn new() -> Self {
+        let ids = Ids::new(Clock::at(now()));
+        let (workspace, connection, sink) = (ids.next(), ids.next(), ids.next());
+        let context = Context { region: "RU".to_owned(), settings: Settings::default(), sinks: vec![sink] };
+        let origin = Origin {
+            workspace,
+            connection,
+            connector: "telegram".to_owned(),
+            channel: "telegram".to_owned(),
+            handles: HandleScope::Vendor,
+        };
+        Self { ids, contexts: HashMap::from([(workspace, context)]), origin, sink }
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner::new(&self.ids, &self.contexts, Known::default())
+    }
+
+    fn intake(&self, events: Vec<CheckedEvent>) -> Intake {
+        Intake {
+            id: self.ids.next(),
+            origin: self.origin.clone(),
+            way: Way::Webhook,
+            request: None,
+            body: b"{}".to_vec(),
+            received_at: now(),
+            reading: Reading::Events(events),
+            cursor: None,
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+fn said(key: &str, direction: Direction, identities: Vec<Identity>, thread: Option<&str>) -> CheckedEvent {
+    let body = EventBody::Message(Interaction {
+        direction,
+        person: Person { identities, name: Name::full("Анна"), ..Person::default() },
+        conversation: thread.map(|key| ConversationRef { key: key.to_owned(), title: None }),
+        text: Some("Здравствуйте".to_owned()),
+        author: None,
+        attachments: Vec::new(),
+        source: Source::default(),
+        detail: Detail::Message(interaction::Message::default()),
+        extra: patchbay_schemas::Extra::default(),
+    });
+    checked(key, body)
+}
+
+fn checked(key: &str, body: EventBody) -> CheckedEvent {
+    let payload = body.payload().unwrap();
+    CheckedEvent { key: key.to_owned(), kind: body.kind().to_owned(), occurred_at: None, payload, body: Ok(body) }
+}
+
+#[test]
+fn a_first_message_makes_a_contact_a_lead_a_timeline_and_two_rows_for_the_sink() {
+    let world = World::new();
+    let mut planner = world.planner();
+    let outcome = planner.take(world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))]));
+    assert_eq!(outcome, Outcome::Accepted);
+    let plan = &planner.plan;
+    assert_eq!((plan.contacts.len(), plan.leads.len(), plan.interactions.len(), plan.conversations.len()), (1, 1, 1, 1));
+    assert_eq!(plan.leads[0].state.stage, Stage::Lead);
+    assert_eq!(plan.outbox.len(), 2);
+    assert_eq!(plan.counted[&world.sink].created, 2);
+    assert_eq!(plan.counted[&world.origin.connection].outcomes, [1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn the_same_event_twice_in_one_batch_counts_once() {
+    let world = World::new();
+    let mut planner = world.planner();
+    let event = said("1", Direction::In, vec![Identity::handle("42")], None);
+    assert_eq!(planner.take(world.intake(vec![event.clone(), event.clone()])), Outcome::Accepted);
+    assert_eq!(planner.take(world.intake(vec![event])), Outcome::Duplicate);
+    assert_eq!(planner.plan.interactions.len(), 1);
+    assert!(planner.plan.deliveries[1].body.is_none(), "a duplicate's body is there already");
+}
+
+#[test]
+fn a_shared_phone_joins_what_a_form_began() {
+    let world = World::new();
+    let mut planner = world.planner();
+    planner.take(world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))]));
+    planner.take(world.intake(vec![said("2", Direction::In, vec![Identity::phone("8 912 345-67-89").stated()], None)]));
+    assert_eq!(planner.plan.contacts.len(), 2);
+    planner.take(world.intake(vec![said("3", Direction::In, vec![Identity::handle("42"), Identity::phone("+79123456789")], Some("42"))]));
+    assert_eq!(planner.plan.merges.len(), 1);
+    let (first, second) = (planner.plan.contacts[0].id, planner.plan.contacts[1].id);
+    assert_eq!(planner.plan.merges[0], (second, first), "the older contact stays");
+    assert!(planner.plan.interactions[2].lead == planner.plan.interactions[0].lead, "the older lead goes on");
+}
+
+#[test]
+fn people_behind_different_identities_stay_apart() {
+    let world = World::new();
+    let mut planner = world.planner();
+    for (key, handle) in [("1", "42"), ("2", "43"), ("3", "42")] {
+        planner.take(world.intake(vec![said(key, Direction::In, vec![Identity::handle(handle)], Some(handle))]));
+    }
+    assert_eq!(planner.plan.contacts.len(), 2);
+    assert_eq!(planner.plan.interactions[0].contact, planner.plan.interactions[2].contact);
+}
+
+#[test]
+fn somebody_whom_nobody_can_reach_is_an_interest_until_they_can_be_reached() {
+    let world = World::new();
+    let mut planner = world.planner();
+    let nameless = |key: &str, identities| {
+        let mut event = said(key, Direction::In, identities, Some("visitor"));
+        if let Ok(EventBody::Message(it)) = &mut event.body {
+            it.person.name = Name::default();
+        }
+        event
+    };
+    planner.take(world.intake(vec![nameless("1", vec![])]));
+    assert_eq!(planner.plan.leads[0].state.stage, Stage::Interest);
+    planner.take(world.intake(vec![nameless("2", vec![Identity::phone("+79123456789")])]));
+    assert_eq!(planner.plan.leads.len(), 2, "a phone in a visitor's chat is new evidence: whose chat it was, identity resolution decides");
+}
+
+#[test]
+fn what_we_do_joins_a_lead_but_opens_none() {
+    let world = World::new();
+    let mut planner = world.planner();
+    planner.take(world.intake(vec![said("1", Direction::Out, vec![Identity::handle("42")], Some("42"))]));
+    assert!(planner.plan.leads.is_empty());
+    assert_eq!(planner.plan.interactions[0].lead, None);
+    planner.take(world.intake(vec![said("2", Direction::In, vec![Identity::handle("42")], Some("42"))]));
+    planner.take(world.intake(vec![said("3", Direction::Out, vec![Identity::handle("42")], Some("42"))]));
+    assert_eq!(planner.plan.leads.len(), 1);
+    assert!(planner.plan.interactions[2].lead.is_some());
+}
+
+#[test]
+fn an_event_that_breaks_its_schema_is_dead_and_the_rest_go_on() {
+    let world = World::new();
+    let mut planner = world.planner();
+    let broken = |key: &str| CheckedEvent {
+        key: key.to_owned(),
+        kind: "message".to_owned(),
+        occurred_at: None,
+        payload: "{}".to_owned(),
+        body: Err("/direction is missing".to_owned()),
+    };
+    let mixed = vec![broken("1"), said("2", Direction::In, vec![Identity::handle("42")], None)];
+    assert_eq!(planner.take(world.intake(mixed)), Outcome::Accepted);
+    assert_eq!(planner.plan.events[0].dead.as_deref(), Some("/direction is missing"));
+    assert_eq!(planner.take(world.intake(vec![broken("3")])), Outcome::Dead);
+}
+
+#[test]
+fn a_change_in_the_sink_comes_back_once_and_its_echo_changes_nothing() {
+    let world = World::new();
+    let mut planner = world.planner();
+    planner.take(world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], None)]));
+    let lead = planner.plan.leads[0].id;
+    planner.known.references.insert((world.sink, "7".to_owned()), lead);
+    let sink = Origin { connection: world.sink, connector: "odoo".to_owned(), ..world.origin.clone() };
+    let refused = Stage::Refused { reason: Some("too expensive".to_owned()), return_at: None };
+    let change = |key: &str| {
+        let record = RecordChange {
+            entity: "crm.lead".to_owned(),
+            action: RecordAction::Updated,
+            external_id: "7".to_owned(),
+            fields: RecordFields { stage: Some(refused.clone()), ..RecordFields::default() },
+            extra: patchbay_schemas::Extra::default(),
+        };
+        Intake { origin: sink.clone(), ..world.intake(vec![checked(key, EventBody::Record(record))]) }
+    };
+    let before = planner.plan.outbox.len();
+    planner.take(change("crm.lead:7:1"));
+    assert_eq!(planner.known.leads[&lead].stage, refused);
+    planner.take(change("crm.lead:7:2"));
+    assert_eq!(planner.plan.outbox.len(), before, "the sink that said so is not told");
+    planner.take(world.intake(vec![said("2", Direction::In, vec![Identity::handle("42")], None)]));
+    assert_eq!(planner.plan.leads.len(), 2, "a refused lead is not joined");
+}
+
+#[test]
+fn what_no_connector_can_read_fills_a_quota_and_not_the_disk() {
+    let world = World::new();
+    let mut planner = world.planner();
+    let refused = || Intake { reading: Reading::Refused("body.json: no".to_owned()), body: vec![0; 100], ..world.intake(Vec::new()) };
+    for _ in 0..Quarantine::MOST.rows + 5 {
+        assert_eq!(planner.take(refused()), Outcome::Refused);
+    }
+    let counted = planner.plan.counted[&world.origin.connection];
+    assert_eq!(planner.plan.deliveries.len() as u64, Quarantine::MOST.rows);
+    assert_eq!(counted.unkept, 5);
+    assert_eq!(counted.received, counted.outcomes.iter().sum::<i64>());
+}

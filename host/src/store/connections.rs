@@ -1,0 +1,203 @@
+//! Connections and their secrets.
+
+use std::collections::BTreeMap;
+
+use patchbay_schemas::Timestamp;
+use serde_json::Value as Json;
+
+use super::{Record, Store, StoreError, Tx};
+use crate::clock::timestamp;
+use crate::ids::{ConnectionId, WorkspaceId};
+
+/// One configured account of a connector.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Connection {
+    /// `cxn_…`; also its address.
+    pub id: ConnectionId,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// The connector's id.
+    pub connector: String,
+    /// Shown to people.
+    pub name: String,
+    /// Whether it works.
+    #[serde(flatten)]
+    pub state: ConnectionState,
+    /// The configuration without secrets.
+    pub config: Json,
+    /// Private networks that the operator granted.
+    pub networks: Vec<String>,
+    /// Where polling goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Whether a connection works.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ConnectionState {
+    /// It does.
+    Active,
+    /// Somebody paused it: nothing is sent and nothing is asked; what comes in is taken.
+    Paused,
+    /// The vendor refused its credential: it waits for a new one.
+    Broken {
+        /// `code: message`
+        reason: String,
+    },
+    /// It is gone; its history stays.
+    Removed,
+}
+
+impl ConnectionState {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Broken { .. } => "broken",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+const COLUMNS: &str = "id, workspace_id, connector, name, state, reason, config, networks, cursor, created_at, updated_at";
+
+impl Store {
+    /// Makes a connection with its sealed secrets.
+    pub async fn create_connection(&self, connection: &Connection, secrets: &BTreeMap<String, Vec<u8>>) -> Result<(), StoreError> {
+        let now = self.clock.now_ms();
+        let mut tx = self.db.begin().await?;
+        let revision = next_revision(&mut tx).await?;
+        let sql = "insert into connections (id, workspace_id, connector, name, state, config, networks, revision, created_at, updated_at) \
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+        let values = vec![
+            connection.id.into(),
+            connection.workspace.into(),
+            connection.connector.as_str().into(),
+            connection.name.as_str().into(),
+            connection.state.name().into(),
+            connection.config.to_string().into(),
+            Json::from(connection.networks.clone()).to_string().into(),
+            revision.into(),
+            now.into(),
+        ];
+        tx.execute(sql, values).await?;
+        put_secrets(&mut tx, connection.id, secrets, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Replaces configuration, grants and the given secrets of a connection; it becomes active.
+    pub async fn update_connection(
+        &self,
+        workspace: WorkspaceId,
+        id: ConnectionId,
+        config: &Json,
+        networks: &[String],
+        secrets: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now_ms();
+        let mut tx = self.db.begin().await?;
+        let revision = next_revision(&mut tx).await?;
+        let sql = "update connections set config = $3, networks = $4, state = 'active', reason = null, revision = $5, updated_at = $6 \
+                   where workspace_id = $1 and id = $2 and state <> 'removed'";
+        let networks = Json::from(networks.to_vec()).to_string();
+        let values = vec![workspace.into(), id.into(), config.to_string().into(), networks.into(), revision.into(), now.into()];
+        if tx.execute(sql, values).await? != 1 {
+            return Err(StoreError::Gone("the connection"));
+        }
+        put_secrets(&mut tx, id, secrets, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Connections of a workspace that were not removed, oldest first, after `after`.
+    pub async fn connections(&self, workspace: WorkspaceId, after: Option<ConnectionId>, limit: i64) -> Result<Vec<Connection>, StoreError> {
+        let sql = format!("select {COLUMNS} from connections where workspace_id = $1 and id > $2 and state <> 'removed' order by id limit $3");
+        let after = after.map(|it| it.to_string()).unwrap_or_default();
+        let rows = self.db.fetch(&sql, vec![workspace.into(), after.into(), limit.into()]).await?;
+        Ok(rows.iter().map(connection).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// Every connection that was not removed, for the hub itself.
+    pub async fn all_connections(&self) -> Result<Vec<Connection>, StoreError> {
+        let rows = self.db.fetch(&format!("select {COLUMNS} from connections where state <> 'removed' order by id"), Vec::new()).await?;
+        Ok(rows.iter().map(connection).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// A connection, also a removed one.
+    pub async fn connection(&self, workspace: WorkspaceId, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        let sql = format!("select {COLUMNS} from connections where workspace_id = $1 and id = $2");
+        let row = self.db.fetch_optional(&sql, vec![workspace.into(), id.into()]).await?;
+        Ok(row.as_ref().map(connection).transpose()?)
+    }
+
+    /// Changes whether a connection works. False: there is none, or it was removed.
+    pub async fn set_connection_state(&self, workspace: WorkspaceId, id: ConnectionId, state: &ConnectionState) -> Result<bool, StoreError> {
+        let now = self.clock.now_ms();
+        let mut tx = self.db.begin().await?;
+        let revision = next_revision(&mut tx).await?;
+        let reason = if let ConnectionState::Broken { reason } = state { Some(reason.clone()) } else { None };
+        let sql = "update connections set state = $3, reason = $4, revision = $5, updated_at = $6 \
+                   where workspace_id = $1 and id = $2 and state <> 'removed'";
+        let values = vec![workspace.into(), id.into(), state.name().into(), reason.into(), revision.into(), now.into()];
+        let touched = tx.execute(sql, values).await?;
+        if *state == ConnectionState::Removed {
+            tx.execute("delete from secrets where connection_id = $1", vec![id.into()]).await?;
+        }
+        tx.commit().await?;
+        Ok(touched == 1)
+    }
+
+    /// The sealed secrets of a connection, by name.
+    pub async fn sealed_secrets(&self, connection: ConnectionId) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let rows = self.db.fetch("select name, sealed from secrets where connection_id = $1", vec![connection.into()]).await?;
+        rows.iter().map(|row| Ok((row.text(0)?, row.opt_bytes(1)?.unwrap_or_default()))).collect()
+    }
+
+    /// Rises whenever any connection changes.
+    pub async fn connections_revision(&self) -> Result<i64, StoreError> {
+        let row = self.db.fetch_optional("select coalesce(max(revision), 0) from connections", Vec::new()).await?;
+        Ok(row.map(|it| it.int(0)).transpose()?.unwrap_or(0))
+    }
+}
+
+async fn next_revision(tx: &mut Tx) -> sqlx::Result<i64> {
+    let rows = tx.fetch("select coalesce(max(revision), 0) + 1 from connections", Vec::new()).await?;
+    rows.first().map_or(Ok(1), |it| it.int(0))
+}
+
+async fn put_secrets(tx: &mut Tx, connection: ConnectionId, secrets: &BTreeMap<String, Vec<u8>>, now: i64) -> sqlx::Result<()> {
+    for (name, sealed) in secrets {
+        let sql = "insert into secrets (connection_id, name, sealed, updated_at) values ($1, $2, $3, $4) \
+                   on conflict (connection_id, name) do update set sealed = excluded.sealed, updated_at = excluded.updated_at";
+        tx.execute(sql, vec![connection.into(), name.as_str().into(), sealed.clone().into(), now.into()]).await?;
+    }
+    Ok(())
+}
+
+fn connection(row: &Record) -> sqlx::Result<Connection> {
+    let state = match row.text(4)?.as_str() {
+        "active" => ConnectionState::Active,
+        "paused" => ConnectionState::Paused,
+        "broken" => ConnectionState::Broken { reason: row.opt_text(5)?.unwrap_or_default() },
+        "removed" => ConnectionState::Removed,
+        other => return Err(sqlx::Error::Decode(format!("`{other}` is no state of a connection").into())),
+    };
+    Ok(Connection {
+        id: row.id(0)?,
+        workspace: row.id(1)?,
+        connector: row.text(2)?,
+        name: row.text(3)?,
+        state,
+        config: row.json(6)?,
+        networks: row.json(7)?,
+        cursor: row.opt_text(8)?,
+        created_at: timestamp(row.int(9)?),
+        updated_at: timestamp(row.int(10)?),
+    })
+}

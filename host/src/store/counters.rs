@@ -1,0 +1,130 @@
+//! The sums of each connection.
+
+use std::collections::BTreeMap;
+
+use super::db::Type::{Int, Text};
+use super::{Store, StoreError, Tx};
+use crate::ids::{ConnectionId, WorkspaceId};
+use crate::rules::ingest::{Counted, Outcome};
+
+/// The sums of one connection, over all writers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Sums {
+    /// `cxn_…`
+    pub connection: String,
+    /// Deliveries: `accepted + duplicate + ignored + refused + dead`.
+    pub received: i64,
+    /// At least one event was new.
+    pub accepted: i64,
+    /// Every event was there before.
+    pub duplicate: i64,
+    /// No event in it.
+    pub ignored: i64,
+    /// The connector could not read it.
+    pub refused: i64,
+    /// It trapped, timed out, or no event fitted the schema.
+    pub dead: i64,
+    /// Of refused and dead: not kept, because the quota was full.
+    pub unkept: i64,
+    /// Outbox rows: `delivered + superseded + outbox_dead + pending`.
+    pub created: i64,
+    /// Carried out.
+    pub delivered: i64,
+    /// Made unnecessary by a later row.
+    pub superseded: i64,
+    /// Given up.
+    pub outbox_dead: i64,
+}
+
+/// Which of the outbox's sums a row moves to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Carried out.
+    Delivered,
+    /// Made unnecessary by a later row.
+    Superseded,
+    /// Given up.
+    Dead,
+}
+
+/// Adds what a batch counted. The row stays locked until the commit, so this comes last.
+pub(super) async fn add(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, shard: i64) -> sqlx::Result<()> {
+    let rows = counted.iter().map(|(connection, it)| {
+        let mut row = vec![(*connection).into(), shard.into(), it.received.into()];
+        row.extend(it.outcomes.map(Into::into));
+        row.push(it.unkept.into());
+        row.push(it.created.into());
+        row
+    });
+    let sql = "insert into counters (connection_id, shard, received, accepted, duplicate, ignored, refused, dead, unkept, created) {rows} \
+               on conflict (connection_id, shard) do update set received = counters.received + excluded.received, \
+               accepted = counters.accepted + excluded.accepted, duplicate = counters.duplicate + excluded.duplicate, \
+               ignored = counters.ignored + excluded.ignored, refused = counters.refused + excluded.refused, \
+               dead = counters.dead + excluded.dead, unkept = counters.unkept + excluded.unkept, created = counters.created + excluded.created";
+    tx.bulk(sql, &[Text, Int, Int, Int, Int, Int, Int, Int, Int, Int], rows.collect()).await?;
+    Ok(())
+}
+
+/// Counts how rows of the outbox ended.
+pub(super) async fn ended(tx: &mut Tx, connection: ConnectionId, ended: Ended, count: i64, shard: i64) -> sqlx::Result<()> {
+    let sql = match ended {
+        Ended::Delivered => {
+            "insert into counters (connection_id, shard, delivered) values ($1, $2, $3) \
+             on conflict (connection_id, shard) do update set delivered = counters.delivered + excluded.delivered"
+        }
+        Ended::Superseded => {
+            "insert into counters (connection_id, shard, superseded) values ($1, $2, $3) \
+             on conflict (connection_id, shard) do update set superseded = counters.superseded + excluded.superseded"
+        }
+        Ended::Dead => {
+            "insert into counters (connection_id, shard, outbox_dead) values ($1, $2, $3) \
+             on conflict (connection_id, shard) do update set outbox_dead = counters.outbox_dead + excluded.outbox_dead"
+        }
+    };
+    tx.execute(sql, vec![connection.into(), shard.into(), count.into()]).await?;
+    Ok(())
+}
+
+/// Moves one delivery from dead to what it became when it was redriven.
+pub(super) async fn redriven(tx: &mut Tx, connection: ConnectionId, from: Outcome, to: Outcome, shard: i64) -> sqlx::Result<()> {
+    // The column's name comes from a closed enum, never from outside.
+    for (outcome, step) in [(from, -1_i64), (to, 1)] {
+        let name = outcome.as_str();
+        let sql = format!(
+            "insert into counters (connection_id, shard, {name}) values ($1, $2, $3) \
+             on conflict (connection_id, shard) do update set {name} = counters.{name} + excluded.{name}"
+        );
+        tx.execute(&sql, vec![connection.into(), shard.into(), step.into()]).await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// The sums of every connection of a workspace, removed ones too.
+    pub async fn sums(&self, workspace: WorkspaceId) -> Result<Vec<Sums>, StoreError> {
+        // PostgreSQL adds bigints up to a numeric, hence the casts.
+        let sql = "select c.connection_id, cast(sum(received) as bigint), cast(sum(accepted) as bigint), cast(sum(duplicate) as bigint), \
+                   cast(sum(ignored) as bigint), cast(sum(refused) as bigint), cast(sum(dead) as bigint), cast(sum(unkept) as bigint), \
+                   cast(sum(created) as bigint), cast(sum(delivered) as bigint), cast(sum(superseded) as bigint), cast(sum(outbox_dead) as bigint) \
+                   from counters c join connections x on x.id = c.connection_id where x.workspace_id = $1 group by 1 order by 1";
+        let rows = self.db.fetch(sql, vec![workspace.into()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Sums {
+                    connection: row.text(0)?,
+                    received: row.int(1)?,
+                    accepted: row.int(2)?,
+                    duplicate: row.int(3)?,
+                    ignored: row.int(4)?,
+                    refused: row.int(5)?,
+                    dead: row.int(6)?,
+                    unkept: row.int(7)?,
+                    created: row.int(8)?,
+                    delivered: row.int(9)?,
+                    superseded: row.int(10)?,
+                    outbox_dead: row.int(11)?,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! Deliveries and outbox rows as they are shown.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::{Record, Store, StoreError, Value};
+use crate::clock::timestamp;
+use crate::ids::{ConnectionId, DeliveryId, OutboxId, WorkspaceId};
+
+/// A delivery as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryView {
+    /// `dlv_…`
+    pub id: DeliveryId,
+    /// Where it came in.
+    pub connection: ConnectionId,
+    /// `webhook` or `poll`
+    pub origin: String,
+    /// `accepted`, `duplicate`, `ignored`, `refused` or `dead`
+    pub outcome: String,
+    /// Why it was refused or is dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Method, path, query and headers, without credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Json>,
+    /// Bytes of the body.
+    pub size: i64,
+    /// When it was received.
+    pub received_at: patchbay_schemas::Timestamp,
+}
+
+/// A row of the outbox as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutboxView {
+    /// `out_…`
+    pub id: OutboxId,
+    /// Who carries it out.
+    pub connection: ConnectionId,
+    /// The lead or conversation in whose order it stands.
+    pub lane: String,
+    /// `lead.upsert`, `interaction.add` or `message.send`
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// `pending`, `delivered`, `superseded` or `dead`
+    pub state: String,
+    /// Tries so far.
+    pub attempts: i64,
+    /// Why it is dead, or why the last try failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was made.
+    pub created_at: patchbay_schemas::Timestamp,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<patchbay_schemas::Timestamp>,
+}
+
+/// Which rows are wanted, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only of this connection.
+    pub connection: Option<ConnectionId>,
+    /// Only with this outcome or state.
+    pub state: Option<String>,
+    /// Only in this lane.
+    pub lane: Option<String>,
+    /// Only older than this id.
+    pub before: Option<String>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Filter {
+    fn sql(&self, select: &str, state: &str, workspace: WorkspaceId) -> (String, Vec<Value>) {
+        let mut values: Vec<Value> = vec![workspace.into()];
+        let mut sql = select.to_owned();
+        let mut condition = |text: &str, value: Value| {
+            values.push(value);
+            sql.push_str(&text.replace('?', &format!("${}", values.len())));
+        };
+        if let Some(connection) = self.connection {
+            condition(" and connection_id = ?", connection.into());
+        }
+        if let Some(wanted) = &self.state {
+            condition(&format!(" and {state} = ?"), wanted.as_str().into());
+        }
+        if let Some(lane) = &self.lane {
+            condition(" and lane = ?", lane.as_str().into());
+        }
+        if let Some(before) = &self.before {
+            condition(" and id < ?", before.as_str().into());
+        }
+        condition(" order by id desc limit ?", self.limit.into());
+        (sql, values)
+    }
+}
+
+const DELIVERY: &str = "select id, connection_id, origin, outcome, reason, request, size, received_at from deliveries where workspace_id = $1";
+const OUTBOX: &str =
+    "select id, connection_id, lane, kind, subject_id, state, attempts, reason, created_at, finished_at from outbox where workspace_id = $1";
+
+impl Store {
+    /// Deliveries, newest first. `filter.lane` means nothing here.
+    pub async fn deliveries(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<DeliveryView>, StoreError> {
+        let (sql, values) = Filter { lane: None, ..filter.clone() }.sql(DELIVERY, "outcome", workspace);
+        let rows = self.db.fetch(&sql, values).await?;
+        Ok(rows.iter().map(delivery).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// A delivery and its body, byte for byte; no body of duplicates.
+    pub async fn delivery(&self, workspace: WorkspaceId, id: DeliveryId) -> Result<Option<(DeliveryView, Option<Vec<u8>>)>, StoreError> {
+        let sql = "select id, connection_id, origin, outcome, reason, request, size, received_at, body from deliveries where workspace_id = $1 and id = $2";
+        let row = self.db.fetch_optional(sql, vec![workspace.into(), id.into()]).await?;
+        Ok(row.as_ref().map(|it| Ok::<_, sqlx::Error>((delivery(it)?, it.opt_bytes(8)?))).transpose()?)
+    }
+
+    /// Rows of the outbox, newest first.
+    pub async fn outbox(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<OutboxView>, StoreError> {
+        let (sql, values) = filter.sql(OUTBOX, "state", workspace);
+        let rows = self.db.fetch(&sql, values).await?;
+        Ok(rows.iter().map(outbox).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// One row of the outbox.
+    pub async fn outbox_row(&self, workspace: WorkspaceId, id: OutboxId) -> Result<Option<OutboxView>, StoreError> {
+        let row = self.db.fetch_optional(&format!("{OUTBOX} and id = $2"), vec![workspace.into(), id.into()]).await?;
+        Ok(row.as_ref().map(outbox).transpose()?)
+    }
+}
+
+fn delivery(row: &Record) -> sqlx::Result<DeliveryView> {
+    Ok(DeliveryView {
+        id: row.id(0)?,
+        connection: row.id(1)?,
+        origin: row.text(2)?,
+        outcome: row.text(3)?,
+        reason: row.opt_text(4)?,
+        request: row.opt_text(5)?.and_then(|it| serde_json::from_str(&it).ok()),
+        size: row.int(6)?,
+        received_at: timestamp(row.int(7)?),
+    })
+}
+
+fn outbox(row: &Record) -> sqlx::Result<OutboxView> {
+    Ok(OutboxView {
+        id: row.id(0)?,
+        connection: row.id(1)?,
+        lane: row.text(2)?,
+        kind: row.text(3)?,
+        subject: row.text(4)?,
+        state: row.text(5)?,
+        attempts: row.int(6)?,
+        reason: row.opt_text(7)?,
+        created_at: timestamp(row.int(8)?),
+        finished_at: row.opt_int(9)?.map(timestamp),
+    })
+}

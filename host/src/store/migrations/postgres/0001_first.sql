@@ -1,0 +1,246 @@
+-- The first schema. Times are milliseconds since 1970 UTC, ids are typed ULIDs as text (`lead_01J…`), JSON is text.
+-- Every row belongs to a workspace, directly or through the connection that it names.
+
+create table workspaces (
+    id text primary key not null,            -- wsp_…
+    name text not null,                      -- shown to people
+    region text not null,                    -- ISO 3166 country that phones without a country code belong to
+    settings text not null,                  -- JSON: who answers by default, how soon a person is contacted
+    created_at bigint not null
+);
+
+create table connections (
+    id text primary key not null,            -- cxn_…; also the address that the vendor posts to, so it cannot be guessed
+    workspace_id text not null,
+    connector text not null,                 -- the connector's id: telegram
+    name text not null,                      -- shown to people
+    state text not null,                     -- active, paused, broken (waits for a new credential) or removed
+    reason text,                             -- why it is paused or broken
+    config text not null,                    -- JSON without secrets, valid by the manifest's schema
+    networks text not null,                  -- JSON array: private networks that the operator granted
+    cursor text,                             -- where polling goes on; stored together with the events
+    revision bigint not null,                -- rises with every change of this table, so that running hubs notice
+    created_at bigint not null,
+    updated_at bigint not null
+);
+create index connections_revision on connections (revision);       -- "what changed since?" once a second
+create index connections_workspace on connections (workspace_id, id); -- lists
+
+create table secrets (
+    connection_id text not null,
+    name text not null,                      -- property of the connector's configuration
+    sealed bytea not null,                   -- nonce, ciphertext and tag; see secrets.rs
+    updated_at bigint not null,
+    primary key (connection_id, name)
+);
+
+create table tokens (
+    id text primary key not null,            -- tok_…
+    workspace_id text not null,
+    name text not null,                      -- what it is used for
+    hash bytea not null,                     -- SHA-256 of the token; the token itself is shown once
+    created_at bigint not null,
+    revoked_at bigint                        -- null: valid
+);
+create unique index tokens_hash on tokens (hash);                  -- every API request looks here
+
+-- Sums for each connection, kept in the same transactions as the rows that they count. `patchbay doctor` compares both.
+create table counters (
+    connection_id text not null,
+    shard bigint not null,                   -- each writer has its own row, so that writers do not wait for one another
+    received bigint not null default 0,      -- deliveries; = accepted + duplicate + ignored + refused + dead
+    accepted bigint not null default 0,      -- at least one event is new
+    duplicate bigint not null default 0,     -- every event was there before
+    ignored bigint not null default 0,       -- no event in it
+    refused bigint not null default 0,       -- the connector cannot read it
+    dead bigint not null default 0,          -- trapped, timed out, or no event fits the schema
+    unkept bigint not null default 0,        -- of refused and dead: not kept, because the quota was full
+    created bigint not null default 0,       -- outbox rows; = delivered + superseded + outbox_dead + pending
+    delivered bigint not null default 0,
+    superseded bigint not null default 0,
+    outbox_dead bigint not null default 0,
+    primary key (connection_id, shard)
+);
+
+create table deliveries (
+    id text primary key not null,            -- dlv_…
+    workspace_id text not null,
+    connection_id text not null,
+    origin text not null,                    -- webhook or poll
+    outcome text not null,                   -- accepted, duplicate, ignored, refused or dead
+    reason text,                             -- why it was refused or is dead: `code: message`
+    request text,                            -- JSON: method, path, query, headers without credentials
+    body bytea compression lz4,                              -- byte for byte; null for duplicates
+    size bigint not null,                    -- bytes of the body
+    received_at bigint not null
+);
+create index deliveries_connection on deliveries (connection_id, outcome, id); -- lists, sums, quota
+create index deliveries_workspace on deliveries (workspace_id, id);            -- lists
+
+create table events (
+    id text primary key not null,            -- evt_…
+    workspace_id text not null,
+    connection_id text not null,
+    delivery_id text,                        -- null: the hub itself made it (a message that we send)
+    key text not null,                       -- the connector's deduplication key
+    kind text not null,
+    state text not null,                     -- accepted or dead (does not fit the schema)
+    reason text,                             -- JSON pointer and what is wrong there
+    occurred_at bigint,                      -- the vendor's time; null: none given
+    received_at bigint not null,
+    payload text compression lz4 not null    -- JSON as schemas/ defines it for the kind
+);
+create unique index events_key on events (connection_id, key);      -- a repeated event is recognised here
+create index events_delivery on events (delivery_id);               -- "what came of this delivery?"
+create index events_state on events (workspace_id, state, id);      -- dead letters
+
+create table contacts (
+    id text primary key not null,            -- con_…
+    workspace_id text not null,
+    name text,                               -- what survivorship shows of the claims
+    company text,
+    city text,
+    language text,
+    merged_into text,                        -- the contact that shows this one's data; nothing of it is changed by a merge
+    created_at bigint not null,
+    updated_at bigint not null
+);
+create index contacts_workspace on contacts (workspace_id, id);     -- lists
+create index contacts_merged on contacts (merged_into) where merged_into is not null; -- "who else is this?"
+
+create table identities (
+    workspace_id text not null,
+    kind text not null,                      -- phone, email or handle
+    value text not null,                     -- normalised: E.164, lower case, scope:id
+    contact_id text not null,                -- the contact that first had it; follow merged_into
+    assurance text not null,                 -- vendor or stated
+    label text,                              -- the name that people know a handle by
+    connection_id text not null,             -- who said so first
+    created_at bigint not null,
+    primary key (workspace_id, kind, value)
+);
+create index identities_contact on identities (contact_id);         -- all of one contact
+
+create table claims (
+    contact_id text not null,
+    field text not null,                     -- name, company, city, language
+    connection_id text not null,             -- who said so
+    value text not null,
+    workspace_id text not null,
+    claimed_at bigint not null,
+    primary key (contact_id, field, connection_id, value)
+);
+
+create table leads (
+    id text primary key not null,            -- lead_…
+    workspace_id text not null,
+    contact_id text not null,                -- as opened; follow merged_into
+    title text not null,
+    stage text not null,                     -- interest, lead, client or refused
+    refused_reason text,
+    return_at bigint,                        -- when to come back to a refused lead
+    channel text not null,
+    connection_id text not null,             -- where it came from
+    source text not null,                    -- JSON: campaign, page, click ids
+    responsible_id text,                     -- the sink's id of the user
+    responsible_name text,                   -- null is shown as a fault
+    next_contact_at bigint,                  -- null is shown as a fault
+    qualification text not null,             -- unknown, target or non_target
+    temperature text not null,               -- cold or hot
+    tags text not null,                      -- JSON array
+    created_at bigint not null,
+    updated_at bigint not null
+);
+create index leads_contact on leads (contact_id, id);               -- the open lead of a contact
+create index leads_workspace on leads (workspace_id, id);           -- lists
+
+create table conversations (
+    id text primary key not null,            -- cnv_…
+    workspace_id text not null,
+    connection_id text not null,             -- answers go back here and nowhere else
+    key text not null,                       -- the vendor's id of the thread
+    title text,
+    contact_id text not null,                -- the person on the other side when it began
+    last_at bigint not null,
+    created_at bigint not null
+);
+create unique index conversations_key on conversations (connection_id, key);
+create index conversations_contact on conversations (contact_id);
+
+create table interactions (
+    id text primary key not null,            -- int_…
+    workspace_id text not null,
+    event_id text not null,                  -- the payload stands there
+    contact_id text not null,                -- as resolved then; follow merged_into
+    lead_id text,                            -- null: it opened no lead (we called somebody unknown)
+    conversation_id text,
+    connection_id text not null,
+    kind text not null,
+    direction text not null,                 -- in or out
+    occurred_at bigint not null,             -- the vendor's time, else the time of receipt
+    received_at bigint not null
+);
+create index interactions_contact on interactions (contact_id, id); -- the timeline of a person
+create index interactions_lead on interactions (lead_id, id);       -- the timeline of a lead
+create index interactions_workspace on interactions (workspace_id, id);
+create unique index interactions_event on interactions (event_id);
+
+-- What waits for a connection, or waited. The payload is made when it is sent, so that it is never out of date.
+create table outbox (
+    id text primary key not null,            -- out_…; the order within a lane, and the command's idempotency key
+    workspace_id text not null,
+    connection_id text not null,             -- who carries it out
+    lane text not null,                      -- lead_… or cnv_…: order is kept within it
+    kind text not null,                      -- lead.upsert, interaction.add or message.send
+    subject_id text not null,                -- the lead or interaction that it is about
+    payload text,                            -- JSON for message.send; null: made from the subject
+    state text not null,                     -- pending, delivered, superseded or dead
+    attempts bigint not null,                -- tries so far
+    reason text,                             -- why it is dead, or why the last try failed: `code: message`
+    created_at bigint not null,
+    finished_at bigint
+);
+create index outbox_lane on outbox (connection_id, lane, state, id); -- what a lane holds
+create index outbox_state on outbox (workspace_id, state, id);       -- lists, dead letters
+
+-- One row for each lane that has something to do: who serves it and when it is due.
+create table lanes (
+    connection_id text not null,
+    lane text not null,
+    due_at bigint not null,                  -- not before
+    failures bigint not null,                -- failed tries in a row, for the backoff
+    lease_until bigint not null,             -- 0: free; after this time the worker is taken for dead
+    lease_token text,                        -- of the worker that serves it; a late worker's writes are refused by it. It stays after a crash
+    enqueued bigint not null,                -- rises with every new row, so that a lane is not cleared while something comes in
+    primary key (connection_id, lane)
+);
+create index lanes_due on lanes (connection_id, due_at);            -- the next ones
+
+create table attempts (
+    id text primary key not null,            -- att_…
+    outbox_id text not null,
+    at bigint not null,
+    took_ms bigint not null,
+    result text not null,                    -- delivered, or the failure's retry verdict
+    code text,
+    message text                             -- for people, without secrets
+);
+create index attempts_outbox on attempts (outbox_id, id);
+
+create table external_refs (
+    connection_id text not null,             -- the sink
+    kind text not null,                      -- lead or interaction
+    local_id text not null,
+    remote_id text not null,
+    created_at bigint not null,
+    primary key (connection_id, kind, local_id)
+);
+create index external_refs_remote on external_refs (connection_id, kind, remote_id); -- what the sink tells us about
+
+create table connector_state (
+    connection_id text not null,
+    key text not null,
+    value bytea not null,
+    expires_at bigint,                       -- null: never
+    primary key (connection_id, key)
+);

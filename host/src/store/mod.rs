@@ -1,0 +1,93 @@
+//! The store: the only place that knows SQL. One function, one query; every query takes the workspace or a connection of it.
+
+pub mod connections;
+pub mod counters;
+mod db;
+pub mod dead;
+pub mod deliveries;
+pub mod doctor;
+pub mod ingest;
+pub mod leads;
+pub mod outbox;
+mod state;
+pub mod tokens;
+pub mod workspaces;
+
+use std::sync::Arc;
+
+pub use db::{Db, Record, Tx, Type, Value};
+
+use crate::clock::Clock;
+use crate::ids::Ids;
+
+/// The database and what every write needs.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Where ids come from.
+    pub ids: Arc<Ids>,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not do it.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database cannot be opened.
+    #[error("the database {url} cannot be opened: {source}")]
+    Open {
+        /// Its address without a password.
+        url: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A connector wants to keep more than it may.
+    #[error("a connector may keep {quota} bytes of state")]
+    StateQuota {
+        /// Bytes.
+        quota: u32,
+    },
+    /// A row that must be there is not.
+    #[error("{0} is gone: it was changed or removed meanwhile")]
+    Gone(&'static str),
+    /// Others kept writing the same rows.
+    #[error("the same rows were written by others {0} times in a row")]
+    Contended(u32),
+}
+
+impl Store {
+    /// Opens `sqlite:<path>` or `postgres://…` and brings the schema up to date.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        let db = Db::open(url).await.map_err(|source| StoreError::Open { url: without_password(url), source })?;
+        Ok(Self { db, ids: Arc::new(Ids::new(clock.clone())), clock })
+    }
+
+    /// The database's kind, for people and figures.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.db {
+            Db::Sqlite { .. } => "sqlite",
+            Db::Postgres(_) => "postgres",
+        }
+    }
+
+    /// True when the database answers.
+    pub async fn ping(&self) -> bool {
+        self.db.fetch("select 1", Vec::new()).await.is_ok()
+    }
+
+    /// Closes every connection; what was begun is finished first.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://…@{place}"),
+        _ => url.to_owned(),
+    }
+}
