@@ -4,11 +4,17 @@ use patchbay_schemas::{Command, Event, Receipt, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::json;
+
 /// A connector. Implement what the vendor can do and name it in [`register!`](crate::register).
 ///
 /// There is no `self`: an instance may serve many calls or one. What must outlive a call goes into
 /// [`host::state`](crate::host::state), what the user chose comes from [`host::config`](crate::host::config).
 pub trait Connector {
+    /// The kinds of command that [`execute`](Connector::execute) understands. The code that reads the others stays out of the
+    /// component, and they are refused before it is asked.
+    const COMMANDS: &'static [CommandKind] = &[CommandKind::LeadUpsert, CommandKind::InteractionAdd, CommandKind::MessageSend];
+
     /// The vendor posted something. The host verified it as the manifest says.
     fn webhook(request: Request) -> Result<Reply, Failure> {
         let _ = request;
@@ -38,6 +44,17 @@ pub trait Connector {
     }
 }
 
+/// The kinds of command that the hub knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandKind {
+    /// `lead.upsert`
+    LeadUpsert,
+    /// `interaction.add`
+    InteractionAdd,
+    /// `message.send`
+    MessageSend,
+}
+
 /// What the vendor posted.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -60,10 +77,14 @@ impl Request {
         self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON. A failure refuses the delivery and says where it stops being JSON of that shape.
+    /// The body as a JSON value. The leanest way to read it: a failure refuses the delivery and says where it stops being JSON.
+    pub fn value(&self) -> Result<Value, Failure> {
+        json::parse(&self.body).map_err(|error| Failure::never("body.json", format!("the body is {error}")))
+    }
+
+    /// The body as JSON. A failure refuses the delivery and says what does not fit.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Failure::never("body.json", format!("the body is not the JSON expected here: {error}")))
+        json::read(self.value()?).map_err(|error| Failure::never("body.json", format!("the body is not the JSON expected here: {error}")))
     }
 }
 
@@ -99,7 +120,7 @@ impl Reply {
         Self {
             status: 200,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: document.to_string().into_bytes(),
+            body: json::write(document).unwrap_or_default().into_bytes(),
             events,
         }
     }

@@ -1,12 +1,16 @@
 //! Between the generated bindings and [`Connector`]: not for authors.
 
+use std::fmt::Display;
 use std::marker::PhantomData;
 
-use patchbay_schemas::{Command, Event, Receipt};
+use patchbay_schemas::command::CommandBody;
+use patchbay_schemas::{Command, Event, EventBody, Receipt};
+use serde::Serialize;
 
 use crate::bindings::imports::patchbay::connector::types;
 use crate::bindings::{check, commands, polling, webhook};
-use crate::connector::{Connector, Failure, Retry, millis};
+use crate::connector::{CommandKind, Connector, Failure, Retry, millis};
+use crate::json;
 
 /// Implements the generated traits for a [`Connector`].
 pub struct Adapter<C>(PhantomData<C>);
@@ -55,7 +59,7 @@ impl<C: Connector> commands::exports::patchbay::connector::commands::Guest for A
         let unreadable: Vec<Option<Failure>> = batch
             .into_iter()
             .map(|it| {
-                command(it).map_or_else(Some, |it| {
+                command::<C>(it).map_or_else(Some, |it| {
                     readable.push(it);
                     None
                 })
@@ -77,7 +81,7 @@ impl<C: Connector> commands::exports::patchbay::connector::commands::Guest for A
 
 impl<C: Connector> check::exports::patchbay::connector::check::Guest for Adapter<C> {
     fn check() -> Result<String, types::Failure> {
-        Ok(C::check()?.to_string())
+        Ok(document(&C::check()?)?)
     }
 }
 
@@ -90,22 +94,58 @@ fn event(event: Event) -> Result<types::Event, Failure> {
         id: event.id,
         kind: event.body.kind().to_owned(),
         occurred_at_ms: event.occurred_at.and_then(millis),
-        payload: event.body.payload().map_err(|error| Failure::never("connector.payload", error.to_string()))?,
+        payload: payload(&event.body)?,
     })
 }
 
-fn command(it: commands::exports::patchbay::connector::commands::Command) -> Result<Command, Failure> {
-    let unreadable = |error: serde_json::Error| Failure::never("command.payload", format!("{} cannot be read: {error}", it.kind));
-    let payload: serde_json::Value = serde_json::from_str(&it.payload).map_err(unreadable)?;
-    let body = serde_json::from_value(serde_json::json!({ "kind": it.kind, "payload": payload })).map_err(unreadable)?;
-    Ok(Command { idempotency_key: it.idempotency_key, body })
+fn command<C: Connector>(it: commands::exports::patchbay::connector::commands::Command) -> Result<Command, Failure> {
+    let kind = it.kind;
+    let unreadable = |error: &dyn Display| Failure::never("command.payload", format!("{kind} cannot be read: {error}"));
+    let payload = json::parse(it.payload.as_bytes()).map_err(|error| unreadable(&error))?;
+    // What a connector does not name is decided by the compiler, so that it brings no code along.
+    let body = match kind.as_str() {
+        "lead.upsert" if const { takes(C::COMMANDS, CommandKind::LeadUpsert) } => json::read(payload).map(CommandBody::LeadUpsert),
+        "interaction.add" if const { takes(C::COMMANDS, CommandKind::InteractionAdd) } => {
+            json::read(payload).map(CommandBody::InteractionAdd)
+        }
+        "message.send" if const { takes(C::COMMANDS, CommandKind::MessageSend) } => json::read(payload).map(CommandBody::MessageSend),
+        _ => return Err(Failure::never("command.unsupported", format!("this connector does not understand {kind}"))),
+    };
+    Ok(Command { idempotency_key: it.idempotency_key, body: body.map_err(|error| unreadable(&error))? })
+}
+
+const fn takes(kinds: &[CommandKind], wanted: CommandKind) -> bool {
+    let mut at = 0;
+    while at < kinds.len() {
+        if kinds[at] as u8 == wanted as u8 {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 fn receipt(receipt: Receipt) -> Result<commands::exports::patchbay::connector::commands::Receipt, Failure> {
-    Ok(commands::exports::patchbay::connector::commands::Receipt {
-        remote_id: receipt.remote_id,
-        details: serde_json::Value::Object(receipt.details).to_string(),
-    })
+    Ok(commands::exports::patchbay::connector::commands::Receipt { remote_id: receipt.remote_id, details: document(&receipt.details)? })
+}
+
+fn document(document: &impl Serialize) -> Result<String, Failure> {
+    json::write(document).map_err(|error| Failure::never("connector.json", error.to_string()))
+}
+
+fn payload(body: &EventBody) -> Result<String, Failure> {
+    match body {
+        EventBody::Message(it)
+        | EventBody::Call(it)
+        | EventBody::Form(it)
+        | EventBody::Mail(it)
+        | EventBody::Comment(it)
+        | EventBody::Rating(it) => document(it),
+        EventBody::Status(it) => document(it),
+        EventBody::Record(it) => document(it),
+        EventBody::Person(it) => document(it),
+        EventBody::Other(it) => document(it),
+    }
 }
 
 impl From<Failure> for types::Failure {

@@ -1,7 +1,5 @@
 //! The hub, seen from a connector: configuration, time, log, state, arithmetic over secrets.
 
-use std::fmt::Display;
-
 use patchbay_schemas::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,13 +7,16 @@ use serde::de::DeserializeOwned;
 use crate::bindings::imports::patchbay::connector::{host, secrets as raw_secrets, state as raw_state};
 use crate::{Failure, json};
 
+/// The connection's configuration as a JSON value. The leanest way to read it.
+pub fn settings() -> Result<serde_json::Value, Failure> {
+    json::parse(host::config().as_bytes()).map_err(|error| Failure::never("connector.config", format!("the configuration is {error}")))
+}
+
 /// The connection's configuration. It holds no secret. The hub checked it against the manifest's schema.
 pub fn config<T: DeserializeOwned>() -> Result<T, Failure> {
-    let unreadable = |error: &dyn Display| {
+    json::read(settings()?).map_err(|error| {
         Failure::never("connector.config", format!("the configuration does not have the shape this connector reads: {error}"))
-    };
-    let value = serde_json::from_str(&host::config()).map_err(|error| unreadable(&error))?;
-    json::read(value).map_err(|error| unreadable(&error))
+    })
 }
 
 /// The hub's clock.

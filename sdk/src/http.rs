@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::bindings::imports::patchbay::connector::{http, types};
-use crate::{Failure, Retry};
+use crate::{Failure, Retry, json};
 
 /// A request to a named endpoint.
 #[derive(Debug, Clone)]
@@ -58,7 +58,8 @@ impl Call {
 
     /// Sets a JSON body.
     pub fn json(mut self, document: &impl Serialize) -> Result<Self, Failure> {
-        self.raw.body = serde_json::to_vec(document).map_err(|error| Failure::never("connector.json", error.to_string()))?;
+        let text = json::write(document).map_err(|error| Failure::never("connector.json", error.to_string()))?;
+        self.raw.body = text.into_bytes();
         Ok(self.header("content-type", "application/json"))
     }
 
@@ -100,7 +101,7 @@ impl Answer {
 
     /// The body as JSON. A vendor that answers something else is having a bad moment: the failure says `later`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        json::parse(&self.body).and_then(json::read).map_err(|error| {
             Failure::later("vendor.answer", format!("HTTP {} with a body that is not the JSON expected: {error}", self.status))
         })
     }
@@ -108,7 +109,7 @@ impl Answer {
     /// The body as JSON of any shape, or null.
     #[must_use]
     pub fn value(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+        json::parse(&self.body).unwrap_or(Value::Null)
     }
 
     /// The failure that this status means by the usual rules: 401 and 403 reauthorise, 408, 425, 429 and 5xx later

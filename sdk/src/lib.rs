@@ -4,8 +4,9 @@ pub mod bindings;
 mod connector;
 pub mod host;
 pub mod http;
+pub mod json;
 
-pub use connector::{Connector, Failure, Page, Reply, Request, Retry};
+pub use connector::{CommandKind, Connector, Failure, Page, Reply, Request, Retry};
 pub use patchbay_schemas as schemas;
 pub use serde_json;
 

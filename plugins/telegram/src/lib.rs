@@ -18,7 +18,7 @@ pub mod text;
 
 use patchbay_sdk::schemas::command::CommandBody;
 use patchbay_sdk::schemas::{Command, Receipt};
-use patchbay_sdk::{Connector, Failure, Page, Reply, Request, host};
+use patchbay_sdk::{CommandKind, Connector, Failure, Page, Reply, Request, host};
 use serde_json::Value;
 
 use crate::config::Config;
@@ -27,8 +27,10 @@ use crate::hub::Host;
 struct Telegram;
 
 impl Connector for Telegram {
+    const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
+
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        let event = map::event(request.json()?, config()?)?;
+        let event = map::event(request.value()?, config()?)?;
         Ok(Reply::ok(event.into_iter().collect()))
     }
 

@@ -1,0 +1,348 @@
+//! Parses JSON text (RFC 8259) into a value.
+
+use serde_json::{Map, Number, Value};
+
+use super::{Error, number};
+
+/// Deepest nesting: each level is one call on the stack of the connector.
+const DEEPEST: u32 = 128;
+
+/// Parses a document. The error says at which byte it stops being JSON.
+#[inline(never)]
+pub fn parse(text: &[u8]) -> Result<Value, Error> {
+    let text = std::str::from_utf8(text).map_err(|error| Error(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, depth: 0 };
+    let value = parser.element()?;
+    if parser.at < text.len() { Err(parser.wrong("the end")) } else { Ok(value) }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    depth: u32,
+}
+
+impl Parser<'_> {
+    #[cold]
+    #[inline(never)]
+    fn wrong(&self, expected: &str) -> Error {
+        Error(format!("not JSON at byte {}: expected {expected}", self.at))
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    /// A value and the white space around it.
+    #[inline(never)]
+    fn element(&mut self) -> Result<Value, Error> {
+        self.space();
+        let value = match self.peek() {
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'{') => self.nested(Self::object)?,
+            Some(b'[') => self.nested(Self::array)?,
+            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
+            Some(b't') => self.word("true", Value::Bool(true))?,
+            Some(b'f') => self.word("false", Value::Bool(false))?,
+            Some(b'n') => self.word("null", Value::Null)?,
+            _ => return Err(self.wrong("a value")),
+        };
+        self.space();
+        Ok(value)
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, Error> {
+        if !self.bytes.get(self.at..).is_some_and(|it| it.starts_with(word.as_bytes())) {
+            return Err(self.wrong(word));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Error>) -> Result<Value, Error> {
+        if self.depth == DEEPEST {
+            return Err(self.wrong("less nesting"));
+        }
+        self.at += 1;
+        self.depth += 1;
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn object(&mut self) -> Result<Value, Error> {
+        let mut map = Map::new();
+        self.space();
+        while !self.eat(b'}') {
+            if !map.is_empty() {
+                if !self.eat(b',') {
+                    return Err(self.wrong("`,` or `}`"));
+                }
+                self.space();
+            }
+            if self.peek() != Some(b'"') {
+                return Err(self.wrong("a name"));
+            }
+            let name = self.string()?;
+            self.space();
+            if !self.eat(b':') {
+                return Err(self.wrong("`:`"));
+            }
+            let value = self.element()?;
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
+
+    fn array(&mut self) -> Result<Value, Error> {
+        let mut items = Vec::new();
+        self.space();
+        while !self.eat(b']') {
+            if !items.is_empty() && !self.eat(b',') {
+                return Err(self.wrong("`,` or `]`"));
+            }
+            items.push(self.element()?);
+        }
+        Ok(Value::Array(items))
+    }
+
+    #[inline(never)]
+    fn string(&mut self) -> Result<String, Error> {
+        self.at += 1;
+        let mut text = String::new();
+        loop {
+            let start = self.at;
+            while self.peek().is_some_and(|it| it >= b' ' && it != b'"' && it != b'\\') {
+                self.at += 1;
+            }
+            let plain = self.text.get(start..self.at).unwrap_or_default();
+            match self.peek() {
+                // Most texts have no escapes: they are allocated once, at their size.
+                Some(b'"') if text.is_empty() => text = plain.to_owned(),
+                Some(b'"' | b'\\') => text.push_str(plain),
+                _ => return Err(self.wrong("the end of the text")),
+            }
+            self.at += 1;
+            if self.bytes.get(self.at - 1) == Some(&b'"') {
+                return Ok(text);
+            }
+            let escaped = self.escape()?;
+            text.push(escaped);
+        }
+    }
+
+    /// What follows a backslash.
+    fn escape(&mut self) -> Result<char, Error> {
+        let letter = self.peek();
+        self.at += 1;
+        Ok(match letter {
+            Some(it @ (b'"' | b'\\' | b'/')) => char::from(it),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let mut unit = self.hex()?;
+                if (0xD800..0xDC00).contains(&unit) {
+                    if !(self.eat(b'\\') && self.eat(b'u')) {
+                        return Err(self.wrong("the second half of a surrogate pair"));
+                    }
+                    let low = self.hex()?.wrapping_sub(0xDC00);
+                    if low >= 0x400 {
+                        return Err(self.wrong("the second half of a surrogate pair"));
+                    }
+                    unit = 0x10000 + ((unit - 0xD800) << 10 | low);
+                }
+                char::from_u32(unit).ok_or_else(|| self.wrong("a character"))?
+            }
+            _ => return Err(self.wrong("an escape")),
+        })
+    }
+
+    fn hex(&mut self) -> Result<u32, Error> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|it| char::from(it).to_digit(16)).ok_or_else(|| self.wrong("four hexadecimal digits"))?;
+            unit = unit << 4 | digit;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    fn number(&mut self) -> Result<Number, Error> {
+        let is_negative = self.eat(b'-');
+        let mut digits = Digits::default();
+        if !self.eat(b'0') && self.digits(&mut digits) == 0 {
+            return Err(self.wrong("a digit"));
+        }
+        let mut is_whole = true;
+        if self.eat(b'.') {
+            is_whole = false;
+            let places = self.digits(&mut digits);
+            if places == 0 {
+                return Err(self.wrong("a digit"));
+            }
+            digits.exponent -= places;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            is_whole = false;
+            self.at += 1;
+            let is_small = self.eat(b'-');
+            if !is_small {
+                self.eat(b'+');
+            }
+            let mut power = Digits::default();
+            if self.digits(&mut power) == 0 {
+                return Err(self.wrong("a digit"));
+            }
+            let power = if power.exponent > 0 { i64::from(i32::MAX) } else { i64::try_from(power.mantissa).unwrap_or(i64::MAX) };
+            digits.exponent = digits.exponent.saturating_add(if is_small { -power } else { power });
+        }
+        if is_whole && digits.exponent == 0 {
+            if !is_negative {
+                return Ok(digits.mantissa.into());
+            }
+            match 0_i64.checked_sub_unsigned(digits.mantissa) {
+                Some(it) if it != 0 => return Ok(it.into()),
+                _ => {}
+            }
+        }
+        let number = number::scaled(digits.mantissa, digits.exponent);
+        Number::from_f64(if is_negative { -number } else { number }).ok_or_else(|| self.wrong("a smaller number"))
+    }
+
+    /// Reads digits: how many there were.
+    fn digits(&mut self, into: &mut Digits) -> i64 {
+        let mut count = 0;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            into.push(digit - b'0');
+            self.at += 1;
+            count += 1;
+        }
+        count
+    }
+}
+
+/// A number as its first digits and the power of ten that they stand before.
+#[derive(Default)]
+struct Digits {
+    mantissa: u64,
+    exponent: i64,
+}
+
+impl Digits {
+    fn push(&mut self, digit: u8) {
+        let longer = self.mantissa.checked_mul(10).and_then(|it| it.checked_add(digit.into()));
+        match longer {
+            Some(longer) if self.exponent == 0 => self.mantissa = longer,
+            // More digits than any `f64` can tell apart: only their number counts.
+            _ => self.exponent += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::parse;
+
+    const DOCUMENT: &str = r#" {"a": [1, -2.5e3, 0.125, 18446744073709551615, -9223372036854775808, 1e2, -0, 0],
+        "b\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\": {"c": null, "d": [true, false, [], {}], "a": "", "a": "яблоко 😀"}, "": "x"} "#;
+
+    fn agrees(text: &[u8]) {
+        let theirs: Option<Value> = serde_json::from_slice(text).ok();
+        assert_eq!(parse(text).ok(), theirs, "{}", String::from_utf8_lossy(text));
+    }
+
+    #[test]
+    fn a_document_is_what_serde_json_makes_of_it() {
+        agrees(DOCUMENT.as_bytes());
+        for text in [
+            "0",
+            "-1",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "1e+2",
+            "-",
+            "--1",
+            "+1",
+            "1 2",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\udc00\"",
+            "\"\n\"",
+            "\"",
+            "",
+            " ",
+            "nul",
+            "nulll",
+            "tru",
+            "1e400",
+            "-1e-400",
+            "1e99999999999999999999",
+            "18446744073709551616",
+            "123456789012345678901234567890",
+            "-9223372036854775809",
+            "0.1",
+            "3.141592653589793",
+            "[[[]]",
+            "\u{feff}1",
+            "NaN",
+        ] {
+            agrees(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn damaged_documents_are_refused_just_where_serde_json_refuses_them() {
+        let whole = DOCUMENT.as_bytes();
+        let mut seed = 1_u32;
+        for at in 0..whole.len() {
+            agrees(&whole[..at]);
+            for _ in 0..40 {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let mut damaged = whole.to_vec();
+                damaged[at] = b"\"\\{}[],:0159.eE+-truefalsn u\n\x00\xc3\xff"[(seed >> 16) as usize % 32];
+                agrees(&damaged);
+            }
+        }
+    }
+
+    #[test]
+    fn nesting_has_a_bound() {
+        assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+        let fits = format!("{}{}", "[".repeat(127), "]".repeat(127));
+        agrees(fits.as_bytes());
+    }
+
+    #[test]
+    fn an_error_says_where_and_what() {
+        assert_eq!(parse(b"{\"a\": x}").expect_err("x").to_string(), "not JSON at byte 6: expected a value");
+        assert_eq!(parse(b"\"\xff\"").expect_err("x").to_string(), "not UTF-8 at byte 1");
+    }
+}
