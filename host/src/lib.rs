@@ -1,8 +1,16 @@
 //! The Patchbay hub: connectors in, leads out, nothing lost.
 
+pub mod catalogue;
 pub mod clock;
+pub mod committer;
+pub mod config;
+pub mod hub;
 pub mod ids;
+pub mod operations;
 pub mod plugin;
+pub mod reading;
+pub mod registry;
 pub mod rules;
 pub mod secrets;
+pub mod setup;
 pub mod store;

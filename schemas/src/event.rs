@@ -62,6 +62,24 @@ impl EventBody {
         }
     }
 
+    /// A body from its kind and its payload; an unknown kind is an error.
+    pub fn parse(kind: &str, payload: serde_json::Value) -> serde_json::Result<Self> {
+        use serde_json::from_value;
+        Ok(match kind {
+            "message" => Self::Message(from_value(payload)?),
+            "call" => Self::Call(from_value(payload)?),
+            "form" => Self::Form(from_value(payload)?),
+            "mail" => Self::Mail(from_value(payload)?),
+            "comment" => Self::Comment(from_value(payload)?),
+            "rating" => Self::Rating(from_value(payload)?),
+            "status" => Self::Status(from_value(payload)?),
+            "record" => Self::Record(from_value(payload)?),
+            "person" => Self::Person(from_value(payload)?),
+            "other" => Self::Other(from_value(payload)?),
+            unknown => return Err(serde::de::Error::custom(format!("`{unknown}` is no kind of event"))),
+        })
+    }
+
     /// The payload alone, as JSON text.
     pub fn payload(&self) -> serde_json::Result<String> {
         match self {
@@ -193,6 +211,8 @@ impl RecordFields {
     /// True when nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let Self { stage, responsible, title, next_contact_at, tags, person } = self;
+        let is_blank = stage.is_none() && responsible.is_none() && title.is_none() && next_contact_at.is_none();
+        is_blank && tags.is_none() && person.is_none()
     }
 }

@@ -147,7 +147,8 @@ impl Source {
     /// True when nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let Self { utm, clicks, page, referrer, line, start } = self;
+        utm.is_empty() && clicks.is_empty() && page.is_none() && referrer.is_none() && line.is_none() && start.is_none()
     }
 }
 

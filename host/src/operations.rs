@@ -1,0 +1,214 @@
+//! What people ask of the hub: the same operations behind the command line and the API.
+
+use std::collections::BTreeMap;
+
+use patchbay_schemas::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::catalogue::CatalogueError;
+use crate::hub::Hub;
+use crate::ids::{ConnectionId, DeliveryId, EventId, OutboxId, WorkspaceId};
+use crate::plugin::CallError;
+use crate::plugin::network::{Network, NetworkError};
+use crate::registry::RunError;
+use crate::rules::ingest::{Context, Intake, Outcome, Way};
+use crate::setup::{self, SetupError};
+use crate::store::StoreError;
+use crate::store::connections::{Connection, ConnectionState};
+
+/// A connection that somebody wants to make.
+pub struct NewConnection {
+    /// The connector's id.
+    pub connector: String,
+    /// Shown to people; empty: the connector's own name.
+    pub name: String,
+    /// Configuration and secrets by property.
+    pub config: Map<String, Value>,
+    /// Private networks that it may reach.
+    pub networks: Vec<String>,
+}
+
+/// Why an operation was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// The connector cannot be had.
+    #[error(transparent)]
+    Connector(#[from] CatalogueError),
+    /// The configuration does not fit.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A network is none.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The connection cannot run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The connector's call did not succeed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// There is no such thing in this workspace.
+    #[error("there is no {0} in this workspace")]
+    NotFound(String),
+    /// It is there, but not in a state that allows it.
+    #[error("{0}")]
+    Refused(String),
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a dead letter.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Redriven {
+    /// `dlv_…`, `evt_…` or `out_…`
+    pub id: String,
+    /// A delivery's new outcome; `pending` for a command.
+    pub now: String,
+}
+
+impl Hub {
+    /// Makes a connection: configuration checked against the manifest, secrets sealed. It works as soon as the hub notices it.
+    pub async fn create_connection(&self, workspace: WorkspaceId, new: NewConnection) -> Result<Connection, OperationError> {
+        let artifact = self.catalogue.artifact(&new.connector)?;
+        let setup = setup::check(&artifact.manifest, new.config)?;
+        let networks = networks(&new.networks)?;
+        let id: ConnectionId = self.store.ids.unguessable();
+        let now = self.store.clock.now();
+        let name = if new.name.trim().is_empty() { artifact.manifest.name.clone() } else { new.name.trim().to_owned() };
+        let connection = Connection {
+            id,
+            workspace,
+            connector: new.connector,
+            name,
+            state: ConnectionState::Active,
+            config: setup.config,
+            networks,
+            cursor: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let sealed = self.seal(id, &setup.secrets);
+        self.store.create_connection(&connection, &sealed).await?;
+        Ok(connection)
+    }
+
+    /// Changes a connection's configuration: what is given replaces, the rest stays. Secrets that are not given stay. It becomes active.
+    pub async fn update_connection(
+        &self,
+        workspace: WorkspaceId,
+        id: ConnectionId,
+        given: Map<String, Value>,
+        new_networks: Option<Vec<String>>,
+    ) -> Result<Connection, OperationError> {
+        let connection = self.found(workspace, id).await?;
+        let artifact = self.catalogue.artifact(&connection.connector)?;
+        let mut config = connection.config.as_object().cloned().unwrap_or_default();
+        // The schema sees the stored secrets too: one that stays must not count as missing.
+        for (name, sealed) in self.store.sealed_secrets(id).await? {
+            let value = self.key.open(&id.to_string(), &name, &sealed).map_err(RunError::from)?;
+            config.insert(name, value.reveal().into());
+        }
+        for (name, value) in given {
+            if value.is_null() { config.remove(&name) } else { config.insert(name, value) };
+        }
+        let setup = setup::check(&artifact.manifest, config)?;
+        let networks = networks(&new_networks.unwrap_or(connection.networks))?;
+        self.store.update_connection(workspace, id, &setup.config, &networks, &self.seal(id, &setup.secrets)).await?;
+        self.found(workspace, id).await
+    }
+
+    /// Pauses, resumes or removes a connection.
+    pub async fn set_connection_state(&self, workspace: WorkspaceId, id: ConnectionId, state: ConnectionState) -> Result<(), OperationError> {
+        if self.store.set_connection_state(workspace, id, &state).await? { Ok(()) } else { Err(not_found("connection", id)) }
+    }
+
+    /// Asks the connector whether the connection works; what it says is for people.
+    pub async fn test_connection(&self, workspace: WorkspaceId, id: ConnectionId) -> Result<Value, OperationError> {
+        let connection = self.found(workspace, id).await?;
+        let running = self.registry.run(connection).await?;
+        let answer = running.instances.check().await?;
+        Ok(serde_json::from_str(&answer).unwrap_or(Value::String(answer)))
+    }
+
+    /// The address that the vendor posts to; none for connections that do not listen.
+    #[must_use]
+    pub fn address(&self, connection: &Connection) -> Option<String> {
+        let artifact = self.catalogue.artifact(&connection.connector).ok()?;
+        artifact.manifest.listens(&connection.config).then(|| format!("{}/in/{}", self.config.base_url(), connection.id))
+    }
+
+    /// Tries a dead letter again: `dlv_…` and `evt_…` go through the connector once more, `out_…` goes back to its lane.
+    pub async fn redrive(&self, workspace: WorkspaceId, id: &str) -> Result<Redriven, OperationError> {
+        if let Ok(outbox) = id.parse::<OutboxId>() {
+            return if self.store.redrive_outbox(workspace, outbox).await? {
+                Ok(Redriven { id: id.to_owned(), now: "pending".to_owned() })
+            } else {
+                Err(OperationError::NotFound(format!("dead letter {id}")))
+            };
+        }
+        let delivery: DeliveryId = match (id.parse::<DeliveryId>(), id.parse::<EventId>()) {
+            (Ok(delivery), _) => delivery,
+            (_, Ok(event)) => self.store.delivery_of_event(workspace, event).await?.ok_or_else(|| not_found("dead letter", event))?,
+            _ => return Err(OperationError::Refused(format!("`{id}` names no dead letter: dlv_…, evt_… or out_… is due"))),
+        };
+        let outcome = self.redrive_delivery(workspace, delivery).await?;
+        Ok(Redriven { id: id.to_owned(), now: outcome.as_str().to_owned() })
+    }
+
+    async fn redrive_delivery(&self, workspace: WorkspaceId, id: DeliveryId) -> Result<Outcome, OperationError> {
+        let (view, body) = self.store.delivery(workspace, id).await?.ok_or_else(|| not_found("delivery", id))?;
+        let before = Outcome::ALL.into_iter().find(|it| it.as_str() == view.outcome).unwrap_or(Outcome::Dead);
+        let (Some(body), Some(request)) = (body, view.request.clone()) else {
+            return Err(OperationError::Refused(format!("{id} is {}: only what was kept byte for byte can be redriven", view.outcome)));
+        };
+        let connection = self.found(workspace, view.connection).await?;
+        let running = self.registry.run(connection).await?;
+        let request = crate::reading::request(&request, body.clone());
+        let reading = crate::reading::of(&running.instances, &request).await.reading;
+        let intake = Intake {
+            id,
+            origin: running.origin.clone(),
+            way: Way::Webhook,
+            request: None,
+            body,
+            received_at: view.received_at,
+            reading,
+            cursor: None,
+        };
+        let contexts = self.contexts().await?;
+        Ok(self.store.redrive_delivery(before, &intake, &contexts, crate::committer::REDRIVE_SHARD).await?)
+    }
+
+    /// What the planner must know of every workspace, fresh from the database.
+    async fn contexts(&self) -> Result<std::collections::HashMap<WorkspaceId, Context>, OperationError> {
+        self.registry.refresh().await?;
+        Ok(self.registry.current().contexts.clone())
+    }
+
+    async fn found(&self, workspace: WorkspaceId, id: ConnectionId) -> Result<Connection, OperationError> {
+        self.store
+            .connection(workspace, id)
+            .await?
+            .filter(|it| it.state != ConnectionState::Removed)
+            .ok_or_else(|| not_found("connection", id))
+    }
+
+    fn seal(&self, id: ConnectionId, secrets: &BTreeMap<String, crate::secrets::SecretValue>) -> BTreeMap<String, Vec<u8>> {
+        let place = id.to_string();
+        secrets.iter().map(|(name, value)| (name.clone(), self.key.seal(&place, name, value))).collect()
+    }
+}
+
+fn networks(texts: &[String]) -> Result<Vec<String>, NetworkError> {
+    texts.iter().map(|it| it.parse::<Network>().map(|it| it.to_string())).collect()
+}
+
+fn not_found(what: &str, id: impl std::fmt::Display) -> OperationError {
+    OperationError::NotFound(format!("{what} {id}"))
+}
+
+/// A time as people read it.
+#[must_use]
+pub fn short_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

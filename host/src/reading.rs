@@ -1,0 +1,148 @@
+//! Reads a delivery: verified bytes → the connector → events checked against the schemas.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use patchbay_schemas::EventBody;
+use serde_json::Value;
+
+use crate::clock::timestamp;
+use crate::plugin::{CallError, Event, Header, Instances, Reply, Request, Retry};
+use crate::rules::ingest::{CheckedEvent, Reading};
+
+/// Most events that one delivery may hold.
+const MAX_EVENTS: usize = 1_000;
+/// Longest deduplication key, bytes.
+const MAX_KEY: usize = 512;
+/// The kinds whose payload has a schema of its own.
+const KINDS: [&str; 10] = ["message", "call", "form", "mail", "comment", "rating", "status", "record", "person", "other"];
+
+/// A delivery that was read.
+pub struct Read {
+    /// What the connector made of it.
+    pub reading: Reading,
+    /// What the vendor gets once the reading is committed.
+    pub answer: Answer,
+}
+
+/// What the vendor gets.
+pub enum Answer {
+    /// The connector's own reply.
+    Reply(Reply),
+    /// It cannot be read and never will: the status that the manifest names for that.
+    Refused(String),
+    /// The connector asks for it to be sent again: 503, after so many seconds.
+    Again {
+        /// Seconds.
+        after_s: u64,
+    },
+    /// The connector trapped or ran out of a limit.
+    Broken,
+    /// No instance is free: 503, and nothing is kept.
+    Busy,
+}
+
+/// Has the connector read a delivery.
+pub async fn of(instances: &Instances, request: &Request) -> Read {
+    match instances.webhook(request).await {
+        Ok(mut reply) => {
+            let events = std::mem::take(&mut reply.events);
+            if events.len() > MAX_EVENTS {
+                let reason = format!("connector.events: {} events in one delivery, at most {MAX_EVENTS} are allowed", events.len());
+                return Read { reading: Reading::Dead(reason), answer: Answer::Broken };
+            }
+            Read { reading: Reading::Events(events.into_iter().map(check).collect()), answer: Answer::Reply(reply) }
+        }
+        Err(CallError::Failed(failure)) => {
+            let reason = instances.surroundings().redact(&format!("{}: {}", failure.code, failure.message));
+            match failure.retry {
+                Retry::Never => Read { reading: Reading::Refused(reason.clone()), answer: Answer::Refused(reason) },
+                Retry::AfterMs(ms) => Read { reading: Reading::Dead(reason), answer: Answer::Again { after_s: ms.div_ceil(1000).max(1) } },
+                Retry::Later | Retry::Reauthorise => Read { reading: Reading::Dead(reason), answer: Answer::Again { after_s: 30 } },
+            }
+        }
+        Err(CallError::Busy) => Read { reading: Reading::Dead("connector.busy: no instance is free".to_owned()), answer: Answer::Busy },
+        Err(error @ (CallError::Limit(_) | CallError::Trap(_) | CallError::NoAbility(_))) => {
+            let code = if matches!(error, CallError::Limit(_)) { "connector.limit" } else { "connector.trap" };
+            let reason = instances.surroundings().redact(&format!("{code}: {error}"));
+            Read { reading: Reading::Dead(reason), answer: Answer::Broken }
+        }
+    }
+}
+
+/// Checks an event against the schema of its kind.
+#[must_use]
+pub fn check(event: Event) -> CheckedEvent {
+    let occurred_at = event.occurred_at_ms.and_then(|it| i64::try_from(it).ok()).map(timestamp);
+    let body = parse(&event.id, &event.kind, &event.payload);
+    CheckedEvent { key: event.id, kind: event.kind, occurred_at, payload: event.payload, body }
+}
+
+fn parse(id: &str, kind: &str, payload: &str) -> Result<EventBody, String> {
+    if id.is_empty() || id.len() > MAX_KEY {
+        return Err(format!("/id: it has {} bytes, 1 to {MAX_KEY} are allowed", id.len()));
+    }
+    let document: Value = serde_json::from_str(payload).map_err(|error| format!("/payload: it is not JSON: {error}"))?;
+    let Some(validator) = VALIDATORS.get(kind) else {
+        // The vocabulary is open: what the hub has no word for is kept as it is.
+        let Value::Object(extra) = document else { return Err("/payload: it is not an object".to_owned()) };
+        return Ok(EventBody::Other(patchbay_schemas::Notice { what: kind.to_owned(), person: None, conversation: None, extra }));
+    };
+    if !validator.is_valid(&document) {
+        // The deepest fault is the most telling one. Values are personal data, so they are masked.
+        let deepest = validator.iter_errors(&document).max_by_key(|it| it.instance_path().as_str().matches('/').count());
+        let fault = deepest.map_or_else(String::new, |it| format!("/payload{}: {}", it.instance_path().as_str(), it.masked()));
+        return Err(fault);
+    }
+    EventBody::parse(kind, document).map_err(|error| format!("/payload: {error}"))
+}
+
+static VALIDATORS: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
+    let resources = patchbay_schemas::V1.iter().map(|(_, text)| {
+        let schema: Value = serde_json::from_str(text).expect("the schemas are tested to be JSON");
+        let id = schema["$id"].as_str().expect("the schemas are tested to have ids").to_owned();
+        (id, jsonschema::Resource::from_contents(schema))
+    });
+    let registry = jsonschema::Registry::new()
+        .extend(resources)
+        .and_then(jsonschema::RegistryBuilder::prepare)
+        .expect("the schemas are tested to be valid");
+    let compile = |kind: &'static str| {
+        let reference = patchbay_schemas::payload_ref(kind).expect("every kind has its schema");
+        let validator = jsonschema::draft202012::options()
+            .with_registry(&registry)
+            .should_validate_formats(true)
+            .build(&serde_json::json!({ "$ref": reference }))
+            .expect("the schemas are tested to be valid");
+        (kind, validator)
+    };
+    KINDS.into_iter().map(compile).collect()
+});
+
+/// Compiles the schemas now, so that the first delivery does not wait for it.
+pub fn warm_up() {
+    LazyLock::force(&VALIDATORS);
+}
+
+/// The request as it is kept: method, path, query and headers without credentials.
+#[must_use]
+pub fn kept(request: &Request, hidden: &[&str]) -> String {
+    let headers: Vec<[&str; 2]> = request
+        .headers
+        .iter()
+        .filter(|it| !hidden.iter().any(|name| name.eq_ignore_ascii_case(&it.name)))
+        .map(|it| [it.name.as_str(), it.value.as_str()])
+        .collect();
+    serde_json::json!({ "method": request.method, "path": request.path, "query": request.query, "headers": headers }).to_string()
+}
+
+/// The request as it was kept, with its body.
+#[must_use]
+pub fn request(kept: &Value, body: Vec<u8>) -> Request {
+    let text = |name: &str| kept.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let headers = kept.get("headers").and_then(Value::as_array).into_iter().flatten().filter_map(|it| {
+        Some(Header { name: it.get(0)?.as_str()?.to_owned(), value: it.get(1)?.as_str()?.to_owned() })
+    });
+    Request { method: text("method"), path: text("path"), query: text("query"), headers: headers.collect(), body }
+}
