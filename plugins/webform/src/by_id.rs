@@ -9,7 +9,11 @@ use crate::{field, time};
 /// Reads the delivery; `None`: it is of another kind.
 #[must_use]
 pub fn read(document: &Extra) -> Option<Vec<Event>> {
-    if let Some(entries) = document.get("entry").and_then(Value::as_array) {
+    let entries = document.get("entry");
+    if document.get("object").and_then(Value::as_str) == Some("page")
+        || entries.is_some_and(|it| it.get(0).is_some_and(|it| it.get("changes").is_some()))
+    {
+        let entries = entries.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let changes = entries.iter().filter_map(|it| it.get("changes").and_then(Value::as_array)).flatten();
         return Some(changes.filter_map(change).collect());
     }

@@ -3,7 +3,7 @@
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Extra};
 use serde_json::Value;
 
-use crate::label::plain;
+use crate::label::{member, plain};
 use crate::words::{LABELS, TYPES, VALUES};
 
 /// What a builder says of the kind of a field.
@@ -68,8 +68,8 @@ pub fn pair<'a>(object: &'a Extra, key: Option<&'a str>) -> Option<Pair<'a>> {
     if let Some(answer) = typed_answer(object) {
         return Some(answer);
     }
-    let at = |wanted: &str| object.iter().find(|(key, _)| plain(key) == wanted).map(|(_, value)| value);
-    if ["email", "phone", "mail", "tel", "message"].iter().any(|it| at(it).is_some_and(Value::is_string)) {
+    let at = |wanted: &str| member(object, &[wanted]);
+    if member(object, &["email", "phone", "mail", "tel", "message"]).is_some_and(Value::is_string) {
         return None;
     }
     let (name, value) = VALUES.iter().find_map(|it| at(it).map(|value| (*it, value)))?;
@@ -82,7 +82,7 @@ pub fn pair<'a>(object: &'a Extra, key: Option<&'a str>) -> Option<Pair<'a>> {
         .filter_map(|it| at(it).and_then(Value::as_str))
         .filter(|it| !it.trim().is_empty())
         .collect();
-    let title = LABELS.iter().take(7).any(|it| at(it).is_some_and(Value::is_string));
+    let title = member(object, &LABELS[..7]).is_some_and(Value::is_string);
     let ids: Vec<String> =
         ["id", "ref", "questionid", "fieldid", "key", "fieldref", "name"].iter().filter_map(|it| at(it)).map(text).collect();
     labels.extend(key.filter(|it| !it.bytes().all(|it| it.is_ascii_digit())));
@@ -93,7 +93,7 @@ pub fn pair<'a>(object: &'a Extra, key: Option<&'a str>) -> Option<Pair<'a>> {
         "answer" | "answers" | "textanswers" => named && !value.is_object() || name == "textanswers",
         _ => title && !value.is_object(),
     };
-    let options = ["options", "choices"].iter().find_map(|it| at(it));
+    let options = member(object, &["options", "choices"]);
     fits.then(|| Pair { labels, ids, hint: Hint::of(kind), value, options })
 }
 

@@ -60,6 +60,11 @@ type Found<'a> = (Fit, &'a Leaf);
 
 const MAPPED: Fit = Fit::MAX;
 
+/// What is compared: a whole name first, then where it stands, then how good the name is.
+fn weight((fit, leaf): Found<'_>) -> (bool, Zone, Fit) {
+    (fit >= WHOLE, leaf.zone, fit)
+}
+
 impl<'a> Look<'a> {
     /// Leaves of a meaning in a zone that weighs at least `zone`, best first.
     fn all(&self, canon: Canon, zone: Zone) -> Vec<Found<'a>> {
@@ -70,14 +75,21 @@ impl<'a> Look<'a> {
             Canon::Consent => Hint::Consent,
             _ => Hint::File,
         };
-        let guessed = self.sheet.leaves.iter().filter(|it| it.zone >= zone && it.hint != Hint::File).filter_map(|it| {
-            let fit = it.labels.iter().filter_map(|it| it.fit(canon)).max();
-            let hinted = (it.hint == hint || canon == Canon::Name && it.hint == Hint::Name).then_some(WHOLE);
-            fit.max(hinted).map(|fit| (fit, it))
-        });
-        let mut found: Vec<Found<'a>> = guessed.collect();
-        found.sort_by_key(|(fit, leaf)| std::cmp::Reverse((*fit >= WHOLE, leaf.zone, *fit)));
-        mapped.into_iter().map(|it| (MAPPED, it)).chain(found).collect()
+        let mut found: Vec<Found<'a>> = Vec::new();
+        for leaf in self.sheet.leaves.iter().filter(|it| it.zone >= zone && it.hint != Hint::File) {
+            let fit = leaf.labels.iter().filter_map(|it| it.fit(canon)).max();
+            let hinted = (leaf.hint == hint || canon == Canon::Name && leaf.hint == Hint::Name).then_some(WHOLE);
+            let excluded = leaf.labels.first().is_some_and(|it| it.excludes(canon));
+            if let Some(fit) = fit.max(hinted).filter(|_| !excluded) {
+                // Among equals the first in the document comes first.
+                let at = found.iter().position(|it| weight(*it) < weight((fit, leaf))).unwrap_or(found.len());
+                found.insert(at, (fit, leaf));
+            }
+        }
+        for (at, leaf) in mapped.into_iter().enumerate() {
+            found.insert(at, (MAPPED, leaf));
+        }
+        found
     }
 
     /// Leaves that the configuration names for a meaning.
@@ -122,7 +134,7 @@ impl<'a> Look<'a> {
         let mut emails: Vec<String> = Vec::new();
         for (fit, leaf) in self.all(Canon::Email, Zone::Root) {
             if emails.is_empty() || fit >= WHOLE {
-                add(&mut emails, Some(leaf.text.as_str()).filter(|it| value::is_email(it)), |it| it.to_lowercase());
+                add(&mut emails, Some(leaf.text.as_str()).filter(|it| value::is_email(it)), str::to_lowercase);
             }
         }
         let unknown = || self.sheet.leaves.iter().filter(|it| it.zone >= Zone::Contact && it.hint == Hint::None && it.is_unknown());
@@ -131,6 +143,17 @@ impl<'a> Look<'a> {
         }
         if emails.is_empty() {
             emails.extend(unknown().find(|it| value::is_email(&it.text)).map(|it| it.text.clone()));
+        }
+        if phones.is_empty() && emails.is_empty() {
+            // An order or an account that holds the fields after all: only names that leave no doubt.
+            for (canon, known) in [(Canon::Phone, &mut phones), (Canon::Email, &mut emails)] {
+                for (_, leaf) in self.all(canon, Zone::Envelope).into_iter().filter(|it| it.0 >= WHOLE) {
+                    match canon {
+                        Canon::Phone => add(known, value::phones(&leaf.text), digits),
+                        _ => add(known, Some(leaf.text.as_str()).filter(|it| value::is_email(it)), str::to_lowercase),
+                    }
+                }
+            }
         }
         let phones = phones.into_iter().map(|it| Identity::phone(it).stated());
         let emails = emails.into_iter().map(|it| Identity::email(it).stated());
@@ -158,18 +181,20 @@ impl<'a> Look<'a> {
         // Beside the answers, `message` is the vendor's word on the delivery.
         let answered = self.sheet.leaves.iter().any(|it| it.zone == Zone::Answers);
         let written =
-            |it: &Found<'_>| is_text(&it.1.text) && (it.1.zone != Zone::Root || !answered || it.0 == MAPPED) && it.1.hint != Hint::Consent;
+            |it: &Found<'_>| is_text(&it.1.text) && (it.1.zone != Zone::Root || !answered || it.0 == MAPPED) && !it.1.is_consent();
         let found: Vec<Found<'_>> = self.all(Canon::Message, Zone::Root).into_iter().filter(written).collect();
-        let mut whole: Vec<&Leaf> = found.iter().filter(|it| it.0 >= WHOLE).map(|it| it.1).collect();
-        if whole.is_empty() {
+        if found.first().is_none_or(|it| it.0 < WHOLE) {
             let area = || self.sheet.leaves.iter().find(|it| it.hint == Hint::Textarea && is_text(&it.text));
-            let note = || self.all(Canon::Note, Zone::Answers).into_iter().find(|it| it.0 >= WHOLE && written(it)).map(|it| it.1);
-            return found.first().map(|it| it.1).or_else(area).or_else(note).map(|it| it.text.clone());
+            let note =
+                || self.all(Canon::Note, Zone::Contact).into_iter().find(|it| it.0 >= WHOLE && it.1.zone == Zone::Answers && written(it));
+            let any = found.first().map(|it| it.1).or_else(area).or_else(|| note().map(|it| it.1));
+            return any.map(|it| it.text.clone());
         }
-        whole.sort_by_key(|it| std::ptr::from_ref::<Leaf>(it));
+        // Several are told in the order of the form.
         let mut texts: Vec<&str> = Vec::new();
-        for leaf in whole {
-            if !texts.contains(&leaf.text.as_str()) {
+        for leaf in &self.sheet.leaves {
+            let told = found.iter().any(|it| it.0 >= WHOLE && std::ptr::eq(it.1, leaf));
+            if told && !texts.contains(&leaf.text.as_str()) {
                 texts.push(&leaf.text);
             }
         }
@@ -209,18 +234,31 @@ impl<'a> Look<'a> {
         if let Some(leaf) = certain {
             return (Some(leaf.text.clone()), true);
         }
+        let parted = self.sheet.leaves.iter().any(|it| it.zone == Zone::Answers && it.path.contains('.'));
         let own = |it: &&Leaf| {
-            it.zone == Zone::Root && it.path.rsplit('.').next().is_some_and(|it| matches!(plain(it).as_str(), "id" | "uuid" | "guid"))
+            (it.zone == Zone::Root || (parted && it.zone == Zone::Answers && !it.path.contains('.')))
+                && it.path.rsplit('.').next().is_some_and(|it| matches!(plain(it).as_str(), "id" | "uuid" | "guid"))
         };
         let beside = self.sheet.leaves.iter().filter(own).filter(usable).max_by_key(|it| it.path.matches('.').count());
         (beside.map(|it| it.text.clone()), false)
     }
 
     fn submitted_at(&self) -> Option<Timestamp> {
-        let mut found = self.all(Canon::SubmittedAt, Zone::About);
-        found.retain(|(fit, leaf)| *fit >= WHOLE && leaf.zone != Zone::Contact && (!leaf.asked || *fit == MAPPED));
-        found.sort_by_key(|it| std::cmp::Reverse(it.0));
-        found.into_iter().find_map(|it| time::parse(&it.1.text))
+        let mut best: Option<(Fit, Timestamp)> = None;
+        for (fit, leaf) in self.all(Canon::SubmittedAt, Zone::About) {
+            let vendors = fit >= WHOLE && leaf.zone != Zone::Contact && !leaf.asked && !self.is_of_contact(leaf);
+            if (vendors || fit == MAPPED) && best.is_none_or(|it| it.0 < fit) {
+                best = time::parse(&leaf.text).map(|at| (fit, at)).or(best);
+            }
+        }
+        best.map(|it| it.1)
+    }
+
+    /// `created_at` beside `contact_id` is when the vendor made its record of the person.
+    fn is_of_contact(&self, leaf: &Leaf) -> bool {
+        let beside = |it: &Leaf| it.path.rsplit_once('.').map(|it| it.0) == leaf.path.rsplit_once('.').map(|it| it.0);
+        let own = plain(leaf.path.rsplit('.').next().unwrap_or_default());
+        own.contains("creat") && self.sheet.leaves.iter().any(|it| beside(it) && it.labels.iter().any(|it| it.is("contactid")))
     }
 
     fn address(&self, canon: Canon) -> Option<String> {
@@ -237,6 +275,10 @@ impl<'a> Look<'a> {
 }
 
 impl Leaf {
+    fn is_consent(&self) -> bool {
+        self.hint == Hint::Consent || self.labels.iter().any(|it| it.fit(Canon::Consent).is_some())
+    }
+
     /// True when no word recognises its name.
     fn is_unknown(&self) -> bool {
         !TABLE.iter().any(|row| self.labels.iter().any(|it| it.fit(row.canon).is_some()))

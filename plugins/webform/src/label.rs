@@ -1,5 +1,8 @@
 //! Names of fields: how they are normalised, and how well one fits a meaning.
 
+use patchbay_sdk::schemas::Extra;
+use serde_json::Value;
+
 use crate::words::{Canon, STOP, TABLE, Words};
 
 /// A field's name in normal form.
@@ -39,10 +42,26 @@ impl Label {
         if let Some(at) = row.exact.iter().position(|it| exact(it)) {
             return Some(WHOLE + 500 - Fit::try_from(at).unwrap_or(500).min(500));
         }
-        if row.never.iter().any(|it| self.contains(it)) {
+        if self.is_never(row) {
             return None;
         }
         row.within.iter().position(|it| self.contains(it)).map(|at| 500 - Fit::try_from(at).unwrap_or(500).min(499))
+    }
+
+    /// True when a word in the name says that it has not this meaning, whatever else is said of the field.
+    #[must_use]
+    pub fn excludes(&self, canon: Canon) -> bool {
+        TABLE.iter().any(|row| row.canon == canon && self.is_never(row)) && self.fit(canon).is_none()
+    }
+
+    fn is_never(&self, row: &Words) -> bool {
+        row.never.iter().any(|it| self.contains(it))
+    }
+
+    /// True for a name that differs from `name` only in writing; `name` is in lower case and has no digits.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        name.bytes().filter(u8::is_ascii_lowercase).eq(self.whole.bytes())
     }
 
     /// True when the two names differ only in writing.
@@ -75,8 +94,20 @@ pub fn row(name: &str) -> Option<&'static Words> {
 
 /// Lower case letters and digits alone: how keys of containers are compared.
 #[must_use]
+#[inline(never)]
 pub fn plain(key: &str) -> String {
-    key.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let mut plain = String::with_capacity(key.len());
+    for it in key.chars().filter(|it| it.is_alphanumeric()) {
+        plain.extend(it.to_lowercase());
+    }
+    plain
+}
+
+/// The first member of an object whose key is one of these, however it is written.
+#[must_use]
+#[inline(never)]
+pub fn member<'a>(object: &'a Extra, keys: &[&str]) -> Option<&'a Value> {
+    object.iter().find(|(key, _)| keys.contains(&plain(key).as_str())).map(|it| it.1)
 }
 
 fn word_fits(word: &str, wanted: &str) -> bool {

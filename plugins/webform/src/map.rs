@@ -41,10 +41,8 @@ pub fn map(body: Body, around: Around<'_>, config: &Config) -> Vec<Draft> {
     if !files.is_empty() && body.document.as_object().is_none_or(Extra::is_empty) {
         drafts.extend(draft(&Extra::new(), std::mem::take(&mut files), around, config));
     }
-    if let Value::Object(document) = &body.document {
-        if let Some(events) = by_id::read(document) {
-            return events.into_iter().map(|event| Draft { event, by_content: false }).collect();
-        }
+    if let Some(events) = body.document.as_object().and_then(by_id::read) {
+        return events.into_iter().map(|event| Draft { event, by_content: false }).collect();
     }
     for submission in submissions(body.document) {
         drafts.extend(draft(&submission, std::mem::take(&mut files), around, config));
@@ -56,8 +54,7 @@ fn draft(document: &Extra, files: Vec<patchbay_sdk::schemas::Attachment>, around
     let mut sheet = sheet::lay_out(document);
     sheet.attachments.extend(files);
     let trapped = config.honeypot.iter().any(|name| sheet.leaves.iter().any(|it| is_named(it, name) && !it.text.is_empty()));
-    let empty = sheet.attachments.is_empty() && !sheet.leaves.iter().any(|it| it.zone >= Zone::Contact && !it.text.is_empty());
-    if trapped || empty || is_test(document) {
+    if trapped || is_test(document) {
         return None;
     }
     for secret in SECRETS {
@@ -66,6 +63,10 @@ fn draft(document: &Extra, files: Vec<patchbay_sdk::schemas::Attachment>, around
     }
     beside(&mut sheet, around.query);
     let found = guess(&sheet, config);
+    let blank = sheet.attachments.is_empty() && !sheet.leaves.iter().any(|it| it.zone >= Zone::Contact && !it.text.is_empty());
+    if blank && !found.id_is_vendors {
+        return None;
+    }
     let mut source = found.source;
     source.page = source.page.or_else(|| around.page.map(str::to_owned));
     let partial = document.get("event_type").and_then(Value::as_str) == Some("form_response_partial");
@@ -102,7 +103,7 @@ fn beside(sheet: &mut Sheet, query: &str) {
     for (name, text) in urlencoded::pairs(query.as_bytes()) {
         let label = Label::new(&name);
         let form = [Canon::FormName, Canon::FormId].into_iter().any(|it| label.fit(it).is_some());
-        let click = crate::words::CLICKS.iter().any(|it| label.same(&Label::new(it)));
+        let click = crate::words::CLICKS.iter().any(|it| label.is(it));
         if form || click || label.utm().is_some() {
             sheet.leaves.push(Leaf {
                 path: format!("?{name}"),
@@ -121,7 +122,9 @@ fn submissions(document: Value) -> Vec<Extra> {
     match document {
         Value::Array(items) => {
             if items.iter().filter_map(Value::as_object).any(|it| field::pair(it, None).is_some()) {
-                return vec![Extra::from_iter([("fields".to_owned(), Value::Array(items))])];
+                let mut whole = Extra::new();
+                whole.insert("fields".to_owned(), Value::Array(items));
+                return vec![whole];
             }
             items.into_iter().filter(Value::is_object).flat_map(submissions).collect()
         }
@@ -136,7 +139,10 @@ fn submissions(document: Value) -> Vec<Extra> {
 fn batch(object: &Extra, depth: usize) -> Option<Vec<Extra>> {
     let depth = depth.checked_sub(1)?;
     let with = |key: &str, part: Extra| {
-        let mut whole: Extra = object.iter().filter(|it| it.0 != key).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut whole = Extra::new();
+        for (key, value) in object.iter().filter(|it| it.0 != key) {
+            whole.insert(key.clone(), value.clone());
+        }
         whole.insert(key.to_owned(), Value::Object(part));
         whole
     };
@@ -178,15 +184,22 @@ fn pretty(object: &mut Extra) {
     object.insert("pretty".to_owned(), Value::Object(fields));
 }
 
-/// FNV-1a with 128 bits over what was sent, the same for the same words in any order of fields.
+/// What was sent as 32 digits, the same for the same words in any order of fields.
 fn hash(sheet: &Sheet, salt: i64) -> String {
-    let mut words: Vec<String> =
-        sheet.leaves.iter().filter(|it| it.zone >= Zone::Contact).map(|it| format!("{}={}\n", it.path, it.text)).collect();
-    words.extend(sheet.attachments.iter().map(|it| format!("{:?}{:?}\n", it.name, it.size)));
-    words.sort_unstable();
-    let bytes = words.iter().flat_map(|it| it.bytes()).chain(salt.to_le_bytes());
-    let hash = bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, it| {
-        (hash ^ u128::from(it)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
-    });
-    format!("{hash:032x}")
+    let mut sum = fnv(&salt.to_le_bytes());
+    for leaf in sheet.leaves.iter().filter(|it| it.zone >= Zone::Contact) {
+        sum = sum.wrapping_add(fnv(format!("{}={}", leaf.path, leaf.text).as_bytes()));
+    }
+    for file in &sheet.attachments {
+        let name = file.name.as_deref().or(file.url.as_deref()).unwrap_or_default();
+        sum = sum.wrapping_add(fnv(format!("{name}:{}", file.size.unwrap_or_default()).as_bytes()));
+    }
+    format!("{sum:032x}")
+}
+
+/// FNV-1a with 128 bits.
+fn fnv(bytes: &[u8]) -> u128 {
+    bytes
+        .iter()
+        .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, it| (hash ^ u128::from(*it)).wrapping_mul(0x0100_0000_0000_0000_0000_013b))
 }

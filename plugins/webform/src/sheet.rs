@@ -4,7 +4,7 @@ use patchbay_sdk::schemas::{Attachment, Extra};
 use serde_json::Value;
 
 use crate::field::{self, Hint, Pair};
-use crate::label::{Label, plain};
+use crate::label::{Label, member, plain};
 use crate::words::{ABOUT_SUBMISSION, CONTAINERS, Canon, ENVELOPE, PEOPLE};
 
 /// The part of a document that a value stands in; the person's words weigh most.
@@ -97,7 +97,7 @@ impl Sheet {
         match value {
             Value::Object(_) | Value::Array(_) if outside => self.group(key, value, &path, zone, &name, depth),
             Value::Object(object) if zone == Zone::Answers && field::pair(object, Some(key)).is_some() => {
-                self.group(key, value, &path, zone, &name, depth)
+                self.group(key, value, &path, zone, &name, depth);
             }
             Value::Object(object) if PEOPLE.contains(&plain_key.as_str()) && field::pair(object, Some(key)).is_none() => {
                 self.object(object, &path, Zone::Contact, "", depth - 1);
@@ -162,7 +162,7 @@ impl Sheet {
         }
     }
 
-    /// What stands in a list is named after the list (`items name`).
+    /// What stands in a list is one of many: its `name` is not the person's, so it is called `items item name`.
     fn list(&mut self, items: &[Value], path: &str, zone: Zone, name: &str, depth: usize) {
         for (at, item) in items.iter().enumerate() {
             let path = join(path, &at.to_string());
@@ -172,7 +172,7 @@ impl Sheet {
                         self.pair(&pair, &path, zone, depth);
                     } else {
                         let zone = if zone == Zone::Answers && holds_container(object, depth) { Zone::Root } else { zone };
-                        self.object(object, &path, zone, name, depth - 1);
+                        self.object(object, &path, zone, &format!("{name} item"), depth - 1);
                     }
                 }
                 scalar => self.leaf(&path, vec![Label::new(name)], Hint::None, zone, field::text(scalar)),
@@ -225,7 +225,7 @@ impl Sheet {
             }
             return true;
         }
-        let at = |names: &[&str]| object.iter().find(|(key, _)| names.contains(&plain(key).as_str())).map(|it| field::text(it.1));
+        let at = |names: &[&str]| member(object, names).map(field::text);
         let code = at(&["area", "countrycode", "dialcode", "prefix", "phonecode"]);
         if let (Some(code), Some(number)) = (code, at(&["phone", "number", "nationalnumber", "phonenumber", "value"])) {
             let whole = if number.starts_with('+') { number } else { format!("{code} {number}") };
@@ -263,11 +263,13 @@ impl Sheet {
             return;
         }
         let name = name.trim();
-        let free = (1..).map(|it| if it == 1 { name.to_owned() } else { format!("{name} ({it})") }).find(|it| {
-            let there = self.fields.get(it);
-            there.is_none() || there == Some(&value)
-        });
-        self.fields.insert(free.unwrap_or_default(), value);
+        let mut free = name.to_owned();
+        let mut count = 1;
+        while self.fields.get(&free).is_some_and(|it| *it != value) {
+            count += 1;
+            free = format!("{name} ({count})");
+        }
+        self.fields.insert(free, value);
     }
 
     /// Parts of what was kept whole are not kept again; fields that stand outside of the answers still are.
@@ -296,7 +298,7 @@ fn name_parts(object: &Extra) -> Option<Vec<(&'static str, String)>> {
         return None;
     }
     let found = PARTS.iter().filter_map(|(label, keys)| {
-        let text = object.iter().find(|(key, _)| keys.contains(&plain(key).as_str())).map(|it| field::text(it.1))?;
+        let text = field::text(member(object, keys)?);
         (!text.is_empty()).then_some((*label, text))
     });
     Some(found.collect())
@@ -337,7 +339,7 @@ fn collect_titles(object: &Extra, titles: &mut Vec<(String, String)>, depth: usi
             Value::Object(inner) => collect_titles(inner, titles, depth - 1),
             Value::Array(items) => {
                 for item in items.iter().filter_map(Value::as_object) {
-                    let at = |names: &[&str]| item.iter().find(|(key, _)| names.contains(&plain(key).as_str())).map(|it| it.1);
+                    let at = |names: &[&str]| member(item, names);
                     let title = at(&["title", "label", "question", "questiontext", "heading", "displayname"]).and_then(Value::as_str);
                     let valued = at(&["value", "answer", "values"]).is_some();
                     if let Some(title) = title.filter(|it| !it.trim().is_empty() && !valued) {

@@ -15,7 +15,7 @@ pub fn of(leaves: &[Leaf]) -> Source {
         for label in &leaf.labels {
             note(&mut source, label, &leaf.text);
         }
-        if leaf.labels.iter().any(|it| it.same(&Label::new("cookies"))) {
+        if leaf.labels.iter().any(|it| it.is("cookies")) {
             cookies(&mut source, &leaf.text);
         }
     }
@@ -39,7 +39,7 @@ fn note(source: &mut Source, label: &Label, text: &str) {
     }
     if let Some(tag) = label.utm() {
         source.utm.entry(tag).or_insert_with(|| text.to_owned());
-    } else if let Some(click) = CLICKS.iter().find(|it| label.same(&Label::new(it))) {
+    } else if let Some(click) = CLICKS.iter().find(|it| label.is(it)) {
         source.clicks.entry((*click).to_owned()).or_insert_with(|| text.to_owned());
     }
 }

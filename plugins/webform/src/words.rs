@@ -160,6 +160,10 @@ pub const TABLE: &[Words] = &[
             "contact phone",
             "fon",
             "gsm",
+            "电话",
+            "手机",
+            "手机号",
+            "联系电话",
         ],
         within: &[
             "*phone",
@@ -216,6 +220,8 @@ pub const TABLE: &[Words] = &[
             "respondent email",
             "endereco de email",
             "mail address",
+            "邮箱",
+            "电子邮件",
         ],
         within: &[
             "*email",
@@ -296,6 +302,8 @@ pub const TABLE: &[Words] = &[
             "ansprechpartner",
             "имя гостя",
             "атыңыз",
+            "姓名",
+            "您的姓名",
         ],
         within: &[
             "your name",
@@ -404,6 +412,7 @@ pub const TABLE: &[Words] = &[
             "raison sociale",
             "nom de l entreprise",
             "ұйым",
+            "公司",
         ],
         within: &[
             "company name",
@@ -451,6 +460,7 @@ pub const TABLE: &[Words] = &[
             "city name",
             "localidad",
             "город доставки",
+            "城市",
         ],
         within: &["city", "город*", "ciudad", "cidade", "ville", "stadt"],
         never: &["code", "id", "capacity"],
@@ -516,6 +526,7 @@ pub const TABLE: &[Words] = &[
             "опишите задачу",
             "описание задачи",
             "отзыв",
+            "留言",
         ],
         within: &[
             "message",
@@ -949,6 +960,13 @@ pub const CLICKS: &[&str] = &[
 
 /// Objects and lists that hold what was typed.
 pub const CONTAINERS: &[&str] = &[
+    "formsubmission",
+    "datajson",
+    "object",
+    "entity",
+    "createdevent",
+    "orderedhumanfields",
+    "humanfields",
     "fields",
     "field",
     "data",
@@ -1006,6 +1024,7 @@ pub const CONTAINERS: &[&str] = &[
 
 /// Objects that are the person.
 pub const PEOPLE: &[&str] = &[
+    "contacts",
     "contact",
     "customer",
     "client",
@@ -1034,6 +1053,7 @@ pub const PEOPLE: &[&str] = &[
 
 /// Objects that describe the vendor, the site or the form, and never the person.
 pub const ENVELOPE: &[&str] = &[
+    "extra",
     "website",
     "site",
     "page",
@@ -1108,7 +1128,7 @@ pub const ENVELOPE: &[&str] = &[
 ];
 
 /// Objects of the envelope that tell of the submission itself.
-pub const ABOUT_SUBMISSION: &[&str] = &["meta", "metadata", "info", "context", "request", "tracking"];
+pub const ABOUT_SUBMISSION: &[&str] = &["extra", "meta", "metadata", "info", "context", "request", "tracking"];
 
 /// Lists of whole submissions.
 pub const BATCHES: &[&str] = &[
@@ -1144,6 +1164,7 @@ pub const LABELS: &[&str] = &[
     "field",
     "key",
     "caption",
+    "q",
     "prompt",
     "displayname",
     "slug",
@@ -1171,6 +1192,7 @@ pub const VALUES: &[&str] = &[
     "uservalue",
     "markedanswers",
     "openendedtext",
+    "a",
     "text",
 ];
 

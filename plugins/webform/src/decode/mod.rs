@@ -5,7 +5,7 @@ pub mod multipart;
 pub mod urlencoded;
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::schemas::{Attachment, Extra};
+use patchbay_sdk::schemas::Attachment;
 use serde_json::Value;
 
 /// More members than any form has.
@@ -104,7 +104,12 @@ fn expand(value: Value, depth: usize) -> Value {
             }
         }
         Value::Array(items) => Value::Array(items.into_iter().map(|it| expand(it, depth)).collect()),
-        Value::Object(object) => Value::Object(object.into_iter().map(|(key, it)| (key, expand(it, depth))).collect::<Extra>()),
+        Value::Object(mut object) => {
+            for it in object.values_mut() {
+                *it = expand(it.take(), depth);
+            }
+            Value::Object(object)
+        }
         scalar => scalar,
     }
 }

@@ -65,10 +65,13 @@ pub fn tree(pairs: impl Iterator<Item = (String, String)>) -> Result<Extra, Fail
             insert(&mut fields, &segments(&name), Value::String(value));
         }
     }
-    Ok(fields.into_iter().map(|(key, value)| (key, listed(value))).collect())
+    for value in fields.values_mut() {
+        *value = listed(value.take());
+    }
+    Ok(fields)
 }
 
-/// `data[name][]` → `data`, `name`, `` (empty: the next of a list).
+/// `data[name][]` → `data`, `name` and an empty segment: the next of a list.
 fn segments(name: &str) -> Vec<&str> {
     let Some(open) = name.find('[').filter(|it| *it > 0 && name.ends_with(']')) else { return vec![name] };
     let parts: Vec<&str> = std::iter::once(&name[..open]).chain(name[open + 1..name.len() - 1].split("][")).collect();
@@ -93,7 +96,8 @@ fn insert(fields: &mut Extra, path: &[&str], value: Value) {
     let there = fields.entry(key).or_insert_with(|| Value::Object(Extra::new()));
     if !there.is_object() {
         let before = there.take();
-        *there = Value::Object(Extra::from_iter([("0".to_owned(), before)]));
+        *there = Value::Object(Extra::new());
+        there["0"] = before;
     }
     if let Value::Object(object) = there {
         insert(object, rest, value);
@@ -103,8 +107,10 @@ fn insert(fields: &mut Extra, path: &[&str], value: Value) {
 /// Objects with the keys 0, 1, 2 … are lists.
 fn listed(value: Value) -> Value {
     match value {
-        Value::Object(object) => {
-            let mut object: Extra = object.into_iter().map(|(key, value)| (key, listed(value))).collect();
+        Value::Object(mut object) => {
+            for value in object.values_mut() {
+                *value = listed(value.take());
+            }
             if !object.is_empty() && (0..object.len()).all(|it| object.contains_key(&it.to_string())) {
                 Value::Array((0..object.len()).filter_map(|it| object.remove(&it.to_string())).collect())
             } else {
