@@ -1,0 +1,404 @@
+//! What the connector and an Odoo must do together. Each runs against the fake and against the real one.
+
+use odoo::client::RECORD_MISSING;
+use odoo::config::{Deleted, Existing};
+use patchbay_schemas::command::LeadUpsert;
+use patchbay_schemas::event::RecordFields;
+use patchbay_schemas::lead::Responsible;
+use patchbay_schemas::{Event, EventBody, Stage, Temperature};
+use patchbay_sdk::Retry;
+use serde_json::{Value, json};
+
+use super::{Server, again, first, id, lead, note};
+
+const NOW: &str = "2026-11-22T12:00:00Z";
+
+pub fn a_new_lead_arrives_with_all_that_is_known(server: &Server) {
+    let (phone, title, tag, source) = (server.phone(), server.word("Запрос"), server.word("tag, hot"), server.word("newsletter"));
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), &title, &phone);
+    lead.contact.identities.push(patchbay_schemas::Identity::email("Ivan@Example.com"));
+    lead.contact.company = Some("ООО «Ромашка»".to_owned());
+    lead.contact.city = Some("Москва".to_owned());
+    lead.temperature = Temperature::Hot;
+    lead.tags = vec![tag.clone(), "vip <b>".to_owned()];
+    lead.source.origin.utm = [("source", source.as_str()), ("medium", "cpc"), ("term", "a<b")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    lead.source.origin.page = Some("https://example.com/?a=1&b=2".to_owned());
+    let receipt = server.upsert(&server.config(), first(&lead)).expect("a record");
+    assert_eq!(receipt.details["result"], "created");
+    assert_eq!(receipt.details["url"], format!("{}/odoo/crm.lead/{}", server.url, id(&receipt)));
+    let record = server.lead(id(&receipt));
+    for (field, value) in
+        [("name", title.as_str()), ("contact_name", "Иван Петров"), ("phone", &phone), ("email_from", "Ivan@Example.com"), ("partner_name", "ООО «Ромашка»"), ("city", "Москва"), ("priority", "2")]
+    {
+        assert_eq!(record[field], value, "{field}");
+    }
+    assert_eq!((&record["source_id"][1], &record["medium_id"][1], &record["campaign_id"]), (&json!(source), &json!("cpc"), &json!(false)));
+    assert_eq!(record["tag_ids"].as_array().expect("tags").len(), 2, "a comma does not make two tags of one");
+    assert_eq!(record["user_id"], false, "nobody answers for it, not the key's own user");
+    assert_eq!(record["stage_id"][1], "New");
+    let description = record["description"].as_str().expect("a description");
+    assert!(description.contains("utm_term: a&lt;b") && description.contains("a=1&amp;b=2") && description.contains(&lead.id), "{description}");
+}
+
+pub fn a_lost_answer_does_not_double_a_lead(server: &Server) {
+    for existing in [Existing::Join, Existing::AlwaysNew] {
+        let mut config = server.config();
+        config.existing = existing;
+        let phone = server.phone();
+        let lead = lead(&format!("lead_{}", &phone[1..]), &server.word("lost"), &phone);
+        *server.lose.borrow_mut() = Some("crm.lead/load".to_owned());
+        let failure = server.upsert(&config, first(&lead)).expect_err("the answer is lost");
+        assert_eq!(failure.retry, Retry::Later);
+        assert_eq!(server.count(&phone), 1, "but the work was done");
+        let receipt = server.upsert(&config, LeadUpsert { retried: true, ..first(&lead) }).expect("the record");
+        assert_eq!(server.count(&phone), 1, "{existing:?}");
+        assert_eq!(server.lead(id(&receipt))["name"], lead.title);
+    }
+}
+
+pub fn an_open_record_of_the_person_is_joined(server: &Server) {
+    let phone = server.phone();
+    let typed = format!("8 ({}) {}-{}", &phone[2..5], &phone[5..8], &phone[8..]);
+    let vals = json!([{ "name": "by hand", "phone": typed, "contact_name": "Ваня" }]);
+    let by_hand = server.call("crm.lead", "create", json!({ "vals_list": vals }))[0].as_i64().expect("an id");
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "from the hub", &phone);
+    lead.contact.city = Some("Тверь".to_owned());
+    lead.tags = vec!["joined".to_owned()];
+    let receipt = server.upsert(&server.config(), first(&lead)).expect("the record");
+    assert_eq!((id(&receipt), &receipt.details["result"]), (by_hand.to_string().as_str(), &json!("found")));
+    let record = server.lead(id(&receipt));
+    assert_eq!((&record["name"], &record["contact_name"], &record["phone"]), (&json!("by hand"), &json!("Ваня"), &json!(typed)));
+    assert_eq!(record["city"], "Тверь", "what was empty is filled");
+    assert_eq!(record["source_id"][1], "form");
+    assert_eq!(record["tag_ids"].as_array().expect("tags").len(), 1);
+
+    let mut config = server.config();
+    config.existing = Existing::AlwaysNew;
+    let receipt = server.upsert(&config, first(&lead)).expect("a record");
+    assert_ne!(id(&receipt), by_hand.to_string());
+    assert_eq!(server.count(&phone), 2);
+}
+
+pub fn a_closed_record_is_not_joined(server: &Server) {
+    let phone = server.phone();
+    let vals = json!([{ "name": "old", "phone": phone }, { "name": "older", "phone": phone }]);
+    let ids = server.call("crm.lead", "create", json!({ "vals_list": vals }));
+    server.call("crm.lead", "action_set_won", json!({ "ids": [ids[0]] }));
+    server.call("crm.lead", "action_set_lost", json!({ "ids": [ids[1]] }));
+    let receipt = server.upsert(&server.config(), first(&lead(&format!("lead_{}", &phone[1..]), "new", &phone))).expect("a record");
+    assert_eq!(receipt.details["result"], "created");
+    assert_eq!(server.count(&phone), 3);
+}
+
+pub fn what_people_changed_in_odoo_stays(server: &Server) {
+    let (config, phone) = (server.config(), server.phone());
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "first title", &phone);
+    lead.tags = vec!["one".to_owned()];
+    let made = server.upsert(&config, first(&lead)).expect("a record");
+    let number: i64 = id(&made).parse().expect("a number");
+    server.call("crm.lead", "write", json!({ "ids": [number], "vals": { "name": "better title", "contact_name": "Иван Иванович", "phone": false, "tag_ids": [[3, tag(server, "one")]] } }));
+    lead.contact.city = Some("Омск".to_owned());
+    lead.tags.push("two".to_owned());
+    let receipt = server.upsert(&config, again(&lead, &made)).expect("the record");
+    let record = server.lead(id(&receipt));
+    assert_eq!((&record["name"], &record["contact_name"], &record["phone"]), (&json!("better title"), &json!("Иван Иванович"), &json!(false)));
+    assert_eq!(record["city"], "Омск", "what the hub learnt is written");
+    assert!(record["tag_ids"].as_array().expect("tags").contains(&json!(tag(server, "two"))));
+
+    lead.title = "newer title".to_owned();
+    let receipt = server.upsert(&config, again(&lead, &receipt)).expect("the record");
+    assert_eq!(server.lead(id(&receipt))["name"], "newer title", "what the hub changed since is written");
+
+    server.asked.borrow_mut().clear();
+    let receipt = server.upsert(&config, again(&lead, &receipt)).expect("the record");
+    assert_eq!(receipt.details["changed"], false);
+    assert_eq!(*server.asked.borrow(), ["crm.lead/read"], "nothing new costs one question");
+}
+
+fn tag(server: &Server, name: &str) -> i64 {
+    server.call("crm.tag", "name_search", json!({ "name": name, "operator": "=" }))[0][0].as_i64().expect("a tag")
+}
+
+pub fn stages_follow_the_hub(server: &Server) {
+    let (mut config, phone) = (server.config(), server.phone());
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "stages", &phone);
+    let made = server.upsert(&config, first(&lead)).expect("a record");
+    let status = |receipt| {
+        let record = server.lead(id(receipt));
+        (record["won_status"].as_str().unwrap_or("").to_owned(), record["active"] == true, record["lost_reason_id"][1].as_str().unwrap_or("").to_owned())
+    };
+    lead.stage = Stage::Refused { reason: Some("Too expensive".to_owned()), return_at: None };
+    let lost = server.upsert(&config, again(&lead, &made)).expect("lost");
+    assert_eq!(status(&lost), ("lost".to_owned(), false, "Too expensive".to_owned()));
+    lead.stage = Stage::Lead;
+    let open = server.upsert(&config, again(&lead, &lost)).expect("open");
+    assert_eq!(status(&open), ("pending".to_owned(), true, String::new()));
+    lead.stage = Stage::Client;
+    let won = server.upsert(&config, again(&lead, &open)).expect("won");
+    assert_eq!(status(&won).0, "won");
+
+    let number: i64 = id(&won).parse().expect("a number");
+    server.call("crm.lead", "write", json!({ "ids": [number], "vals": { "stage_id": 1 } }));
+    let kept = server.upsert(&config, again(&lead, &won)).expect("kept");
+    assert_eq!(status(&kept).0, "pending", "somebody took it back in Odoo: the hub changed nothing since");
+
+    config.stage_lead = "Qualified".to_owned();
+    lead.stage = Stage::Lead;
+    let moved = server.upsert(&config, again(&lead, &kept)).expect("moved");
+    assert_eq!(server.lead(id(&moved))["stage_id"][1], "Qualified");
+
+    let phone = server.phone();
+    let mut other = super::lead(&format!("lead_{}", &phone[1..]), "born won", &phone);
+    assert_eq!(server.lead(id(&server.upsert(&config, first(&other)).expect("a record")))["stage_id"][1], "Qualified");
+    (other.id, other.stage) = (format!("{}x", other.id), Stage::Client);
+    config.existing = Existing::AlwaysNew;
+    assert_eq!(status(&server.upsert(&config, first(&other)).expect("a record")).0, "won");
+}
+
+pub fn a_stage_that_odoo_does_not_have_is_an_error_of_the_configuration(server: &Server) {
+    let (mut config, phone) = (server.config(), server.phone());
+    config.stage_lead = "No such stage".to_owned();
+    let lead = lead(&format!("lead_{}", &phone[1..]), "stage", &phone);
+    let failure = server.upsert(&config, first(&lead)).expect_err("no such stage");
+    assert_eq!((failure.code.as_str(), failure.retry), ("odoo.stage", Retry::Never), "{}", failure.message);
+    assert_eq!(server.count(&phone), 0);
+    let failure = server.with(|client| odoo::check::check(client, &config)).expect_err("no such stage");
+    assert_eq!(failure.code, "odoo.stage");
+}
+
+pub fn the_responsible_person_is_found_by_login_name_or_mapping(server: &Server) {
+    let (name, login) = (server.word("Анна Ли"), server.word("anna").replace(' ', "_"));
+    let made = server.call("res.users", "create", json!({ "vals_list": [{ "name": name, "login": login }] }));
+    let mut config = server.config();
+    config.users.insert("Аня".to_owned(), login.clone());
+    for (hub, wanted) in [(name.to_uppercase(), &made[0]), (login, &made[0]), ("Аня".to_owned(), &made[0]), ("Nobody".to_owned(), &json!(null))] {
+        let phone = server.phone();
+        let mut lead = lead(&format!("lead_{}", &phone[1..]), "whose", &phone);
+        lead.responsible = Some(Responsible { id: Some("1".to_owned()), name: hub.clone() });
+        let receipt = server.upsert(&config, first(&lead)).expect("a record");
+        assert_eq!(server.lead(id(&receipt))["user_id"][0], *wanted, "{hub}");
+    }
+    config.default_user = "admin".to_owned();
+    let phone = server.phone();
+    let receipt = server.upsert(&config, first(&lead(&format!("lead_{}", &phone[1..]), "whose", &phone))).expect("a record");
+    assert_eq!(server.lead(id(&receipt))["user_id"][0], 2);
+}
+
+pub fn notes_are_written_once_and_escaped(server: &Server) {
+    let (config, phone) = (server.config(), server.phone());
+    let made = server.upsert(&config, first(&lead(&format!("lead_{}", &phone[1..]), "notes", &phone))).expect("a record");
+    let interaction = format!("int_{}", &phone[1..]);
+    let mut note = note(id(&made), &interaction, "Здравствуйте <script>alert(1)</script>\nсколько & как?");
+    *server.lose.borrow_mut() = Some("crm.lead/message_post".to_owned());
+    server.add(&config, note.clone()).expect_err("the answer is lost");
+    note.retried = true;
+    let receipt = server.add(&config, note.clone()).expect("the note");
+    assert_eq!(receipt.details["result"], "found");
+    let number: i64 = id(&made).parse().expect("a number");
+    let domain = json!([["model", "=", "crm.lead"], ["res_id", "=", number], ["message_id", "=", format!("<{interaction}@patchbay>")]]);
+    let notes = server.call("mail.message", "search_read", json!({ "domain": domain, "fields": ["body", "date", "message_type"] }));
+    assert_eq!(notes.as_array().expect("notes").len(), 1);
+    assert_eq!((&notes[0]["date"], &notes[0]["message_type"]), (&json!("2026-11-20 10:11:12"), &json!("comment")));
+    let body = notes[0]["body"].as_str().expect("a body");
+    assert!(body.contains("<b>telegram: incoming message</b>"), "{body}");
+    assert!(body.contains("&lt;script&gt;alert(1)&lt;/script&gt;<br>сколько &amp; как?"), "{body}");
+
+    note.interaction_id = format!("{interaction}b");
+    assert_eq!(server.add(&config, note.clone()).expect("a note").details["result"], "created");
+    note.lead_remote_id = "99999999".to_owned();
+    note.interaction_id = format!("{interaction}c");
+    let failure = server.add(&config, note).expect_err("no such record");
+    assert_eq!((failure.code.as_str(), failure.retry), (RECORD_MISSING, Retry::Never));
+}
+
+pub fn the_next_contact_is_one_activity(server: &Server) {
+    let (mut config, phone) = (server.config(), server.phone());
+    config.utc_offset = "+03:00".to_owned();
+    let start = server.poll(&config, None, 100, NOW).next_cursor.expect("a cursor");
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "next", &phone);
+    lead.next_contact_at = Some("2026-11-30T22:30:00Z".parse().expect("a time"));
+    let made = server.upsert(&config, first(&lead)).expect("a record");
+    let number: i64 = id(&made).parse().expect("a number");
+    let activities = || {
+        let domain = json!([["res_model", "=", "crm.lead"], ["res_id", "=", number]]);
+        server.call("mail.activity", "search_read", json!({ "domain": domain, "fields": ["date_deadline", "summary"] }))
+    };
+    assert_eq!((&activities()[0]["date_deadline"], &activities()[0]["summary"]), (&json!("2026-12-01"), &json!("Next contact 01:30")));
+    let retried = LeadUpsert { retried: true, ..first(&lead) };
+    server.upsert(&config, retried).expect("the record");
+    lead.next_contact_at = Some("2026-12-02T09:00:00Z".parse().expect("a time"));
+    let moved = server.upsert(&config, again(&lead, &made)).expect("the record");
+    assert_eq!(activities().as_array().expect("activities").len(), 1);
+    assert_eq!((&activities()[0]["date_deadline"], &activities()[0]["summary"]), (&json!("2026-12-02"), &json!("Next contact 12:00")));
+
+    let (events, cursor) = server.round(&config, &start, 100, NOW);
+    assert_eq!(last_of(&events, number).next_contact_at, lead.next_contact_at, "the poll knows the minute");
+
+    let activity = activities()[0]["id"].clone();
+    server.call("mail.activity", "write", json!({ "ids": [activity], "vals": { "date_deadline": "2026-12-05" } }));
+    let (events, _) = server.round(&config, &cursor, 100, NOW);
+    let wanted = Some("2026-12-05T09:00:00Z".parse().expect("a time"));
+    assert_eq!(last_of(&events, number).next_contact_at, wanted, "somebody moved it in Odoo, the record itself did not change");
+
+    server.call("mail.activity", "action_feedback", json!({ "ids": [activity] }));
+    server.upsert(&config, again(&lead, &moved)).expect("the record");
+    assert_eq!(activities(), json!([]), "done in Odoo, and nothing new in the hub: it does not come back");
+}
+
+fn of<'a>(events: &'a [Event], record: i64) -> Vec<&'a Event> {
+    events.iter().filter(|it| matches!(&it.body, EventBody::Record(it) if it.external_id == record.to_string())).collect()
+}
+
+fn last_of(events: &[Event], record: i64) -> RecordFields {
+    match of(events, record).last().map(|it| it.body.clone()) {
+        Some(EventBody::Record(it)) => it.fields,
+        other => panic!("no event of {record}: {other:?}"),
+    }
+}
+
+pub fn a_deleted_record_comes_back_or_stops(server: &Server) {
+    let (mut config, phone) = (server.config(), server.phone());
+    let lead = lead(&format!("lead_{}", &phone[1..]), "deleted", &phone);
+    let made = server.upsert(&config, first(&lead)).expect("a record");
+    server.call("crm.lead", "unlink", json!({ "ids": [id(&made).parse::<i64>().expect("a number")] }));
+    config.deleted = Deleted::Stop;
+    let failure = server.upsert(&config, again(&lead, &made)).expect_err("stopped");
+    assert_eq!((failure.code.as_str(), failure.retry), ("odoo.deleted", Retry::Never));
+    config.deleted = Deleted::Recreate;
+    let receipt = server.upsert(&config, again(&lead, &made)).expect("a record");
+    assert_eq!(receipt.details["result"], "created");
+    assert_ne!(id(&receipt), id(&made));
+}
+
+pub fn a_merged_record_is_followed(server: &Server) {
+    let (config, phone) = (server.config(), server.phone());
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "merged", &phone);
+    let head = server.call("crm.lead", "create", json!({ "vals_list": [{ "name": "head", "stage_id": 3 }] }))[0].clone();
+    let made = server.upsert(&config, first(&lead)).expect("a record");
+    let tail: i64 = id(&made).parse().expect("a number");
+    server.add(&config, note(id(&made), &format!("int_{}m", &phone[1..]), "before")).expect("a note");
+    assert_eq!(server.call("crm.lead", "merge_opportunity", json!({ "ids": [head, tail] })), json!([head]));
+    server.call("crm.lead", "write", json!({ "ids": [head], "vals": { "phone": false } }));
+    server.call("crm.lead", "action_set_won", json!({ "ids": [head] }));
+    lead.contact.city = Some("Казань".to_owned());
+    let receipt = server.upsert(&config, again(&lead, &made)).expect("the head");
+    assert_eq!((id(&receipt), &receipt.details["result"]), (head.to_string().as_str(), &json!("merged")), "by our reference, closed and without a phone");
+    assert_eq!(server.lead(id(&receipt))["city"], "Казань");
+}
+
+pub fn a_batch_is_made_at_once_and_fails_one_by_one(server: &Server) {
+    let config = server.config();
+    let phones: Vec<String> = (0..6).map(|_| server.phone()).collect();
+    let leads: Vec<_> = phones.iter().map(|it| lead(&format!("lead_{}", &it[1..]), "batch", it)).collect();
+    server.asked.borrow_mut().clear();
+    let results = server.upsert_all(&config, leads.iter().map(first).collect());
+    assert!(results.iter().all(|it| it.as_ref().is_ok_and(|it| it.details["result"] == "created")), "{results:?}");
+    assert_eq!(server.asked.borrow().iter().filter(|it| *it == "crm.lead/load").count(), 1);
+    for (phone, result) in phones.iter().zip(&results) {
+        assert_eq!(server.lead(id(result.as_ref().expect("a record")))["phone"], *phone, "each lead has its own record");
+    }
+
+    let phones: Vec<String> = (0..4).map(|_| server.phone()).collect();
+    let mut leads: Vec<_> = phones.iter().map(|it| lead(&format!("lead_{}", &it[1..]), "batch", it)).collect();
+    leads[1].title = String::new();
+    leads[3].contact.identities = leads[2].contact.identities.clone();
+    let results = server.upsert_all(&config, leads.iter().map(first).collect());
+    let failure = results[1].as_ref().expect_err("a record needs a title");
+    assert_eq!((failure.code.as_str(), failure.retry), ("odoo.invalid", Retry::Never));
+    assert_eq!(results[3].as_ref().expect("a record").details["result"], "found", "the same person twice in a batch is one record");
+    assert_eq!(results[3].as_ref().expect("a record").remote_id, results[2].as_ref().expect("a record").remote_id);
+    assert_eq!(server.count(&phones[0]), 1);
+}
+
+pub fn the_poll_tells_every_change_and_then_is_quiet(server: &Server) {
+    let config = server.config();
+    let start = server.poll(&config, None, 100, NOW);
+    assert_eq!((start.events.len(), start.more), (0, false), "a connection begins now");
+    let cursor = start.next_cursor.expect("a cursor");
+    // The poll begins with the second after the newest change.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    let phones: Vec<String> = (0..5).map(|_| server.phone()).collect();
+    let vals: Vec<Value> = phones.iter().map(|it| json!({ "name": "polled", "phone": it, "contact_name": "Пётр", "partner_name": "ИП", "email_from": "p@example.com" })).collect();
+    let ids = server.call("crm.lead", "create", json!({ "vals_list": vals }));
+    let ids: Vec<i64> = ids.as_array().expect("ids").iter().filter_map(Value::as_i64).collect();
+    server.call("crm.lead", "action_set_lost", json!({ "ids": [ids[1]], "lost_reason_id": 1 }));
+    server.call("crm.lead", "action_set_won", json!({ "ids": [ids[2]] }));
+    let (events, cursor) = server.round(&config, &cursor, 2, NOW);
+    for record in &ids {
+        assert_eq!(of(&events, *record).len(), 1, "each once, also on pages of two");
+    }
+    let fields = last_of(&events, ids[0]);
+    assert_eq!((fields.title.as_deref(), &fields.stage), (Some("polled"), &Some(Stage::Lead)));
+    assert_eq!(fields.responsible, Some(Responsible { id: Some("2".to_owned()), name: "Administrator".to_owned() }));
+    let person = fields.person.expect("a person");
+    assert_eq!((person.name.display().as_deref(), person.company.as_deref(), person.identities[0].value.as_str()), (Some("Пётр"), Some("ИП"), phones[0].as_str()));
+    let reason = Some("Too expensive".to_owned());
+    assert_eq!(last_of(&events, ids[1]).stage, Some(Stage::Refused { reason, return_at: None }));
+    assert_eq!(last_of(&events, ids[2]).stage, Some(Stage::Client));
+
+    let (repeated, cursor) = server.round(&config, &cursor, 100, NOW);
+    assert!(of(&repeated, ids[0]).iter().all(|it| events.iter().any(|old| old.id == it.id)), "what overlaps has the id that the hub saw");
+    server.call("crm.lead", "write", json!({ "ids": [ids[0]], "vals": { "name": "renamed" } }));
+    let (events, _) = server.round(&config, &cursor, 100, NOW);
+    assert_eq!(last_of(&events, ids[0]).title.as_deref(), Some("renamed"));
+}
+
+/// Only where nobody else writes at the same time.
+pub fn a_quiet_odoo_is_not_read_again_for_ever(server: &Server) {
+    let config = server.config();
+    let cursor = server.poll(&config, None, 100, NOW).next_cursor.expect("a cursor");
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    server.call("crm.lead", "create", json!({ "vals_list": [{ "name": "quiet" }] }));
+    let (first, cursor) = server.round(&config, &cursor, 100, NOW);
+    let (overlap, cursor) = server.round(&config, &cursor, 100, "2026-11-22T12:01:00Z");
+    let (settled, cursor) = server.round(&config, &cursor, 100, "2026-11-22T12:03:00Z");
+    let (quiet, _) = server.round(&config, &cursor, 100, "2026-11-22T12:04:00Z");
+    assert_eq!((first.len(), overlap.len(), settled.len(), quiet.len()), (1, 1, 1, 0), "a transaction may be two minutes late, not more");
+}
+
+pub fn the_check_says_who_and_what(server: &Server) {
+    let answer = server.with(|client| odoo::check::check(client, &server.config())).expect("it works");
+    assert_eq!((&answer["version"], &answer["login"], &answer["user"]), (&json!("19.0"), &json!("admin"), &json!("Administrator")));
+    let mut config = server.config();
+    config.default_user = "nobody at all".to_owned();
+    assert_eq!(server.with(|client| odoo::check::check(client, &config)).expect_err("no such user").code, "odoo.user");
+}
+
+pub fn a_bad_key_and_a_bad_database_wait_for_a_person(server: &Server) {
+    for (key, database, code) in [("wrong", server.database.as_str(), "odoo.key"), (server.key.as_str(), "nodb", "odoo.database")] {
+        let other = Server::new(&server.url, database, key);
+        let failure = other.upsert(&other.config(), first(&lead("lead_1", "x", "+79120000000"))).expect_err("refused");
+        assert_eq!((failure.code.as_str(), failure.retry), (code, Retry::Reauthorise), "{}", failure.message);
+    }
+}
+
+/// Status and error name of the odd requests: the fake answers as the real one does.
+pub fn odd_requests_get_odd_answers(server: &Server) {
+    let cases = [
+        ("crm.lead/read", json!({ "ids": [99_999_999], "fields": ["name"] }), 200, ""),
+        ("crm.lead/write", json!({ "ids": [99_999_999], "vals": { "name": "x" } }), 404, "odoo.exceptions.MissingError"),
+        ("crm.lead/action_set_won", json!({ "ids": [99_999_999] }), 404, "odoo.exceptions.MissingError"),
+        ("crm.lead/message_post", json!({ "ids": [99_999_999], "body": "x" }), 404, "odoo.exceptions.MissingError"),
+        ("crm.lead/message_post", json!({ "ids": [], "body": "x" }), 500, "builtins.ValueError"),
+        ("crm.lead/create", json!({ "vals_list": [{ "nope": 1 }] }), 500, "builtins.ValueError"),
+        ("crm.lead/search_read", json!({ "domain": [["nope", "=", 1]] }), 500, "builtins.ValueError"),
+        ("crm.lead/read", json!({ "ids": [1], "fields": ["nope"] }), 500, "builtins.ValueError"),
+        ("crm.lead/create", json!({ "vals_list": [{ "name": "x", "priority": "9" }] }), 500, "builtins.ValueError"),
+        ("crm.lead/load", json!({ "fields": ["id", "nope"], "data": [["patchbay.x", "y"]] }), 500, "builtins.ValueError"),
+        ("crm.lead/load", json!({ "fields": ["id"], "data": [["patchbay.nothing_there"]] }), 200, ""),
+        ("crm.lead/load", json!({ "ids": [1], "fields": [], "data": [] }), 422, "werkzeug.exceptions.UnprocessableEntity"),
+        ("crm.lead/write", json!({ "ids": [] }), 422, "werkzeug.exceptions.UnprocessableEntity"),
+        ("crm.lead/no_such", json!({}), 404, "werkzeug.exceptions.NotFound"),
+        ("no.model/search", json!({}), 404, "werkzeug.exceptions.NotFound"),
+    ];
+    for (path, body, status, name) in cases {
+        let (answered, error) = server.raw(&format!("/json/2/{path}"), &body.to_string());
+        assert_eq!((answered, error["name"].as_str().unwrap_or("")), (status, name), "{path} {body}");
+    }
+    assert_eq!(server.raw("/json/2/crm.lead/search", "{bad").0, 400);
+    let tag = server.word("once");
+    server.call("crm.tag", "name_create", json!({ "name": tag }));
+    assert_eq!(server.raw("/json/2/crm.tag/name_create", &json!({ "name": tag }).to_string()).0, 422);
+    let load = server.call("crm.lead", "load", json!({ "fields": ["id", "name", "user_id"], "data": [["patchbay.nobody", "x", "No such person"]] }));
+    assert_eq!((&load["ids"], &load["messages"][0]["field"]), (&json!(false), &json!("user_id")));
+}

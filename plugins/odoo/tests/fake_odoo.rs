@@ -1,0 +1,140 @@
+//! The scenarios against the fake Odoo, and what only a fake does on demand.
+
+mod common;
+
+use common::{Server, first, id, lead, scenarios};
+use patchbay_schemas::command::LeadUpsert;
+use patchbay_sdk::Retry;
+use patchbay_tests::fake::odoo::{DATABASE, FakeOdoo, KEY, Misbehave};
+
+/// A fake of its own for each test.
+struct Fake {
+    server: Server,
+    fake: FakeOdoo,
+}
+
+impl std::ops::Deref for Fake {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+fn server() -> Fake {
+    let fake = FakeOdoo::start().expect("a free port");
+    Fake { server: Server::new(&fake.url(), DATABASE, KEY), fake }
+}
+
+#[test]
+fn a_new_lead_arrives_with_all_that_is_known() {
+    scenarios::a_new_lead_arrives_with_all_that_is_known(&server());
+}
+
+#[test]
+fn a_lost_answer_does_not_double_a_lead() {
+    scenarios::a_lost_answer_does_not_double_a_lead(&server());
+}
+
+#[test]
+fn an_open_record_of_the_person_is_joined() {
+    scenarios::an_open_record_of_the_person_is_joined(&server());
+}
+
+#[test]
+fn a_closed_record_is_not_joined() {
+    scenarios::a_closed_record_is_not_joined(&server());
+}
+
+#[test]
+fn what_people_changed_in_odoo_stays() {
+    scenarios::what_people_changed_in_odoo_stays(&server());
+}
+
+#[test]
+fn stages_follow_the_hub() {
+    scenarios::stages_follow_the_hub(&server());
+}
+
+#[test]
+fn a_stage_that_odoo_does_not_have_is_an_error_of_the_configuration() {
+    scenarios::a_stage_that_odoo_does_not_have_is_an_error_of_the_configuration(&server());
+}
+
+#[test]
+fn the_responsible_person_is_found_by_login_name_or_mapping() {
+    scenarios::the_responsible_person_is_found_by_login_name_or_mapping(&server());
+}
+
+#[test]
+fn notes_are_written_once_and_escaped() {
+    scenarios::notes_are_written_once_and_escaped(&server());
+}
+
+#[test]
+fn the_next_contact_is_one_activity() {
+    scenarios::the_next_contact_is_one_activity(&server());
+}
+
+#[test]
+fn a_deleted_record_comes_back_or_stops() {
+    scenarios::a_deleted_record_comes_back_or_stops(&server());
+}
+
+#[test]
+fn a_merged_record_is_followed() {
+    scenarios::a_merged_record_is_followed(&server());
+}
+
+#[test]
+fn a_batch_is_made_at_once_and_fails_one_by_one() {
+    scenarios::a_batch_is_made_at_once_and_fails_one_by_one(&server());
+}
+
+#[test]
+fn the_poll_tells_every_change_and_then_is_quiet() {
+    scenarios::the_poll_tells_every_change_and_then_is_quiet(&server());
+}
+
+#[test]
+fn a_quiet_odoo_is_not_read_again_for_ever() {
+    scenarios::a_quiet_odoo_is_not_read_again_for_ever(&server());
+}
+
+#[test]
+fn the_check_says_who_and_what() {
+    scenarios::the_check_says_who_and_what(&server());
+}
+
+#[test]
+fn a_bad_key_and_a_bad_database_wait_for_a_person() {
+    scenarios::a_bad_key_and_a_bad_database_wait_for_a_person(&server());
+}
+
+#[test]
+fn odd_requests_get_odd_answers() {
+    scenarios::odd_requests_get_odd_answers(&server());
+}
+
+#[test]
+fn an_odoo_in_trouble_is_asked_again_and_gets_no_doubles() {
+    let it = server();
+    let lead = lead("lead_trouble", "trouble", "+79120000001");
+    let cases = [
+        (Misbehave::Status(429), Retry::AfterMs(1_000)),
+        (Misbehave::Status(502), Retry::AfterMs(1_000)),
+        (Misbehave::Exception("psycopg2.errors.SerializationFailure".to_owned()), Retry::Later),
+        (Misbehave::Exception("builtins.KeyError".to_owned()), Retry::Never),
+        (Misbehave::Break, Retry::Later),
+        (Misbehave::LoseAnswer, Retry::Later),
+    ];
+    for (how, retry) in cases {
+        it.fake.misbehave("crm.lead/load", how.clone());
+        let failure = it.upsert(&it.config(), first(&lead)).expect_err("it misbehaves");
+        assert_eq!(failure.retry, retry, "{how:?}: {}", failure.message);
+    }
+    let receipt = it.upsert(&it.config(), LeadUpsert { retried: true, ..first(&lead) }).expect("the record");
+    let store = it.fake.store();
+    assert_eq!((store.created(), store.external("patchbay.lead_trouble").is_some()), (1, true));
+    assert_eq!(store.notes(id(&receipt).parse().expect("a number")).len(), 0);
+}
