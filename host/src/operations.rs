@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use patchbay_schemas::Timestamp;
+use patchbay_schemas::command::{Button, MessageSend};
+use patchbay_schemas::interaction::Message;
+use patchbay_schemas::{Attachment, Author, ConversationRef, Detail, Direction, EventBody, Interaction, Person, Source, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::catalogue::CatalogueError;
 use crate::hub::Hub;
-use crate::ids::{ConnectionId, DeliveryId, EventId, OutboxId, WorkspaceId};
+use crate::ids::{ConnectionId, ConversationId, DeliveryId, EventId, OutboxId, WorkspaceId};
 use crate::plugin::CallError;
 use crate::plugin::network::{Network, NetworkError};
 use crate::registry::RunError;
-use crate::rules::ingest::{Context, Intake, Outcome, Way};
+use crate::rules::ingest::{CheckedEvent, Context, Intake, Origin, Outcome, Way};
 use crate::setup::{self, SetupError};
 use crate::store::StoreError;
 use crate::store::connections::{Connection, ConnectionState};
@@ -26,6 +28,22 @@ pub struct NewConnection {
     pub config: Map<String, Value>,
     /// Private networks that it may reach.
     pub networks: Vec<String>,
+}
+
+/// A message that somebody wants to send.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outgoing {
+    /// Plain text, or the caption of the attachment.
+    pub text: Option<String>,
+    /// At most one file, by the vendor's reference or a public address.
+    pub attachment: Option<Attachment>,
+    /// Buttons under the message, row by row.
+    pub buttons: Vec<Vec<Button>>,
+    /// The vendor's id of the message that this one answers.
+    pub reply_to: Option<String>,
+    /// Who writes.
+    pub author: Option<Author>,
 }
 
 /// Why an operation was not carried out.
@@ -135,6 +153,61 @@ impl Hub {
     pub fn address(&self, connection: &Connection) -> Option<String> {
         let artifact = self.catalogue.artifact(&connection.connector).ok()?;
         artifact.manifest.listens(&connection.config).then(|| format!("{}/in/{}", self.config.base_url(), connection.id))
+    }
+
+    /// Puts a message into the outbox and into the timeline; it goes to the conversation's own channel and nowhere else.
+    pub async fn send_message(
+        &self,
+        workspace: WorkspaceId,
+        conversation: ConversationId,
+        message: Outgoing,
+    ) -> Result<OutboxId, OperationError> {
+        let found = self.store.conversation(workspace, conversation).await?.ok_or_else(|| not_found("conversation", conversation))?;
+        let text = message.text.filter(|it| !it.trim().is_empty());
+        if text.is_none() && message.attachment.is_none() {
+            return Err(OperationError::Refused("a message needs a text or an attachment".to_owned()));
+        }
+        let connection: ConnectionId = found.connection.parse().map_err(|_| not_found("connection", &found.connection))?;
+        let connection = self.found(workspace, connection).await?;
+        let artifact = self.catalogue.artifact(&connection.connector)?;
+        let manifest = &artifact.manifest;
+        if !manifest.commands.as_ref().is_some_and(|it| it.kinds.iter().any(|it| it == "message.send")) {
+            return Err(OperationError::Refused(format!("the connector `{}` cannot send messages", connection.connector)));
+        }
+        let thread = ConversationRef { key: found.key, title: found.title };
+        let send = MessageSend {
+            conversation: thread.clone(),
+            text: text.clone(),
+            attachment: message.attachment.clone(),
+            buttons: message.buttons,
+            reply_to: message.reply_to.clone(),
+        };
+        let interaction = Interaction {
+            direction: Direction::Out,
+            person: Person::default(),
+            conversation: Some(thread),
+            text,
+            author: message.author,
+            attachments: message.attachment.into_iter().collect(),
+            source: Source::default(),
+            detail: Detail::Message(Message { reply_to: message.reply_to, ..Message::default() }),
+            extra: patchbay_schemas::Extra::default(),
+        };
+        let origin = Origin {
+            workspace,
+            connection: connection.id,
+            connector: connection.connector,
+            channel: manifest.channel.clone(),
+            handles: manifest.handles,
+        };
+        let sent = |id: OutboxId| {
+            let body = EventBody::Message(interaction);
+            let payload = body.payload().unwrap_or_default();
+            CheckedEvent { key: format!("sent:{id}"), kind: "message".to_owned(), occurred_at: None, payload, body: Ok(body) }
+        };
+        let payload = serde_json::to_string(&send).map_err(|error| OperationError::Refused(error.to_string()))?;
+        let contexts = self.contexts().await?;
+        Ok(self.store.enqueue_message(&origin, conversation, sent, &payload, &contexts).await?)
     }
 
     /// Tries a dead letter again: `dlv_…` and `evt_…` go through the connector once more, `out_…` goes back to its lane.

@@ -31,6 +31,15 @@ pub enum CommandBody {
 }
 
 impl CommandBody {
+    /// The payload alone, as JSON text.
+    pub fn payload(&self) -> serde_json::Result<String> {
+        match self {
+            Self::LeadUpsert(it) => serde_json::to_string(it),
+            Self::InteractionAdd(it) => serde_json::to_string(it),
+            Self::MessageSend(it) => serde_json::to_string(it),
+        }
+    }
+
     /// The command's kind as it stands in JSON and in the database.
     #[must_use]
     pub fn kind(&self) -> &'static str {

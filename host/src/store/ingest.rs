@@ -79,6 +79,21 @@ impl Store {
     }
 }
 
+/// Puts what we send into the timeline, in the transaction that puts it into the outbox.
+pub(super) async fn take_sent(
+    tx: &mut Tx,
+    store: &Store,
+    intake: &Intake,
+    contexts: &HashMap<crate::ids::WorkspaceId, Context>,
+) -> sqlx::Result<()> {
+    let keys = Keys::of(std::slice::from_ref(intake), |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
+    let known = load(tx, keys).await?;
+    let mut planner = Planner::new(&store.ids, contexts, known);
+    planner.take(intake.clone());
+    let Planner { plan, known, .. } = planner;
+    write(tx, plan, &known, store.clock.now_ms(), crate::committer::DELIVERY_SHARD).await
+}
+
 fn is_collision(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     // unique_violation, serialization_failure, deadlock_detected

@@ -1,10 +1,12 @@
 //! The outbox: lanes that are leased, rows that end in `delivered`, `superseded` or `dead`.
 
+use std::collections::HashMap;
+
 use super::counters::{self, Ended};
 use super::db::Type::{Int, Text};
 use super::{Record, Store, StoreError, Tx};
 use crate::ids::{AttemptId, ConnectionId, ConversationId, InteractionId, LeadId, OutboxId, WorkspaceId};
-use crate::rules::ingest::{Ask, NewOutbox};
+use crate::rules::ingest::{Ask, CheckedEvent, Context, Counted, Intake, NewOutbox, Origin, Reading, Way};
 
 /// Most rows of a lane that are taken at once.
 pub const LANE_ROWS: i64 = 50;
@@ -67,8 +69,8 @@ pub struct Tried {
 pub enum End {
     /// It was carried out; the vendor's id of the record or message.
     Delivered {
-        /// Kind, our id and the vendor's id.
-        reference: Option<(&'static str, String, String)>,
+        /// Our record and the vendor's.
+        reference: Option<Reference>,
     },
     /// A later row of the lane makes it unnecessary; nothing was tried.
     Superseded,
@@ -84,6 +86,19 @@ pub enum End {
         /// `code: message`
         reason: String,
     },
+}
+
+/// Our record and what the vendor calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// `lead`, `interaction` or `message`
+    pub kind: &'static str,
+    /// Our id.
+    pub local: String,
+    /// The vendor's id.
+    pub remote: String,
+    /// JSON: what the receipt said besides.
+    pub details: String,
 }
 
 /// What becomes of a lane when its worker is done with it.
@@ -143,24 +158,40 @@ async fn open_lanes(tx: &mut Tx, rows: Vec<Vec<super::Value>>) -> sqlx::Result<(
 }
 
 impl Store {
-    /// Puts a message into the lane of its conversation.
+    /// Puts a message into the lane of its conversation, and into the timeline.
+    ///
+    /// `sent` is the message as an event of the timeline, `payload` the JSON of the command.
     pub async fn enqueue_message(
         &self,
-        workspace: WorkspaceId,
-        connection: ConnectionId,
+        origin: &Origin,
         conversation: ConversationId,
+        sent: impl FnOnce(OutboxId) -> CheckedEvent,
         payload: &str,
+        contexts: &HashMap<WorkspaceId, Context>,
     ) -> Result<OutboxId, StoreError> {
         let id: OutboxId = self.ids.next();
-        let now = self.clock.now_ms();
+        let now = self.clock.now();
+        let intake = Intake {
+            id: self.ids.next(),
+            origin: origin.clone(),
+            way: Way::Sent,
+            request: None,
+            body: Vec::new(),
+            received_at: now,
+            reading: Reading::Events(vec![sent(id)]),
+            cursor: None,
+        };
         let mut tx = self.db.begin().await?;
+        super::ingest::take_sent(&mut tx, self, &intake, contexts).await?;
         let sql = "insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, payload, state, attempts, created_at) \
                    values ($1, $2, $3, $4, 'message.send', $4, $5, 'pending', 0, $6)";
-        let values = vec![id.into(), workspace.into(), connection.into(), conversation.into(), payload.into(), now.into()];
+        let at = now.as_millisecond();
+        let values =
+            vec![id.into(), origin.workspace.into(), origin.connection.into(), conversation.into(), payload.into(), at.into()];
         tx.execute(sql, values).await?;
-        open_lanes(&mut tx, vec![vec![connection.into(), conversation.into(), now.into(), 1.into()]]).await?;
-        let counted = crate::rules::ingest::Counted { created: 1, ..Default::default() };
-        counters::add(&mut tx, &std::collections::BTreeMap::from([(connection, counted)]), 0).await?;
+        open_lanes(&mut tx, vec![vec![origin.connection.into(), conversation.into(), at.into(), 1.into()]]).await?;
+        let counted = Counted { created: 1, ..Counted::default() };
+        counters::add(&mut tx, &std::collections::BTreeMap::from([(origin.connection, counted)]), 0).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -247,8 +278,8 @@ impl Store {
     async fn write_try(&self, tx: &mut Tx, lane: &Lane, tried: &Tried, now: i64) -> Result<Option<Ended>, StoreError> {
         let (state, reason, ended) = match &tried.end {
             End::Delivered { reference } => {
-                if let Some((kind, local, remote)) = reference {
-                    put_reference(tx, lane.connection, kind, local, remote, now).await?;
+                if let Some(reference) = reference {
+                    put_reference(tx, lane.connection, reference, now).await?;
                 }
                 ("delivered", None, Some(Ended::Delivered))
             }
@@ -305,11 +336,11 @@ impl Store {
         Ok(())
     }
 
-    /// The sink's id of one of our records.
-    pub async fn reference(&self, connection: ConnectionId, kind: &str, local: &str) -> Result<Option<String>, StoreError> {
-        let sql = "select remote_id from external_refs where connection_id = $1 and kind = $2 and local_id = $3";
+    /// The sink's id of one of our records, and what its last receipt said (JSON).
+    pub async fn reference(&self, connection: ConnectionId, kind: &str, local: &str) -> Result<Option<(String, String)>, StoreError> {
+        let sql = "select remote_id, details from external_refs where connection_id = $1 and kind = $2 and local_id = $3";
         let row = self.db.fetch_optional(sql, vec![connection.into(), kind.into(), local.into()]).await?;
-        Ok(row.map(|it| it.text(0)).transpose()?)
+        Ok(row.map(|it| Ok::<_, sqlx::Error>((it.text(0)?, it.text(1)?))).transpose()?)
     }
 
     /// When the next lane of a connection is due, milliseconds since 1970 UTC.
@@ -337,10 +368,18 @@ impl Store {
     }
 }
 
-async fn put_reference(tx: &mut Tx, connection: ConnectionId, kind: &str, local: &str, remote: &str, now: i64) -> sqlx::Result<()> {
-    let sql = "insert into external_refs (connection_id, kind, local_id, remote_id, created_at) values ($1, $2, $3, $4, $5) \
-               on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id";
-    tx.execute(sql, vec![connection.into(), kind.into(), local.into(), remote.into(), now.into()]).await?;
+async fn put_reference(tx: &mut Tx, connection: ConnectionId, it: &Reference, now: i64) -> sqlx::Result<()> {
+    let sql = "insert into external_refs (connection_id, kind, local_id, remote_id, details, created_at) values ($1, $2, $3, $4, $5, $6) \
+               on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, details = excluded.details";
+    let values = vec![
+        connection.into(),
+        it.kind.into(),
+        it.local.as_str().into(),
+        it.remote.as_str().into(),
+        it.details.as_str().into(),
+        now.into(),
+    ];
+    tx.execute(sql, values).await?;
     Ok(())
 }
 

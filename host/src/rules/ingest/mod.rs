@@ -26,7 +26,7 @@ pub struct Intake {
     pub id: DeliveryId,
     /// Where it came in.
     pub origin: Origin,
-    /// `webhook` or `poll`.
+    /// `webhook`, `poll` or `sent`.
     pub way: Way,
     /// JSON: method, path, query, headers without credentials.
     pub request: Option<String>,
@@ -62,6 +62,8 @@ pub enum Way {
     Webhook,
     /// We asked for it.
     Poll,
+    /// We made it ourselves: a message that we send. It is no delivery, and is neither kept nor counted as one.
+    Sent,
 }
 
 impl Way {
@@ -71,6 +73,7 @@ impl Way {
         match self {
             Self::Webhook => "webhook",
             Self::Poll => "poll",
+            Self::Sent => "sent",
         }
     }
 }

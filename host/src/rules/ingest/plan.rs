@@ -100,8 +100,8 @@ pub struct NewEvent {
     pub workspace: WorkspaceId,
     /// Connection.
     pub connection: ConnectionId,
-    /// Delivery.
-    pub delivery: DeliveryId,
+    /// The delivery that it came in; none: we made it ourselves.
+    pub delivery: Option<DeliveryId>,
     /// Deduplication key.
     pub key: String,
     /// Kind.

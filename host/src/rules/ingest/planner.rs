@@ -9,8 +9,8 @@ use patchbay_schemas::{
 use super::plan::{
     Ask, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan,
 };
-use super::{CheckedEvent, ContactState, ConversationState, Intake, Known, LeadState, Origin, Outcome, Reading, people};
-use crate::ids::{ConnectionId, ContactId, ConversationId, EventId, Ids, LeadId, WorkspaceId};
+use super::{CheckedEvent, ContactState, ConversationState, Intake, Known, LeadState, Origin, Outcome, Reading, Way, people};
+use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, Ids, LeadId, WorkspaceId};
 use crate::rules::identity::{Heard, normalise};
 
 /// Longest title of a lead, characters.
@@ -77,8 +77,14 @@ impl<'a> Planner<'a> {
             Reading::Refused(reason) => (Outcome::Refused, Some(reason)),
             Reading::Dead(reason) => (Outcome::Dead, Some(reason)),
             Reading::Events(events) if events.is_empty() => (Outcome::Ignored, None),
-            Reading::Events(events) => self.take_events(id, &origin, received_at, events),
+            Reading::Events(events) => {
+                let delivery = (way != Way::Sent).then_some(id);
+                self.take_events(delivery, &origin, received_at, events)
+            }
         };
+        if way == Way::Sent {
+            return outcome;
+        }
         let counted = self.plan.counted.entry(origin.connection).or_default();
         counted.delivery(outcome);
         if let Some(cursor) = cursor {
@@ -110,7 +116,7 @@ impl<'a> Planner<'a> {
 
     fn take_events(
         &mut self,
-        delivery: crate::ids::DeliveryId,
+        delivery: Option<DeliveryId>,
         origin: &Origin,
         received_at: Timestamp,
         events: Vec<CheckedEvent>,

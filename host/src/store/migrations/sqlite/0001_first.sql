@@ -232,6 +232,7 @@ create table external_refs (
     kind text not null,                      -- lead or interaction
     local_id text not null,
     remote_id text not null,
+    details text not null,                   -- JSON: what the last receipt said; the connection's own memory of the record
     created_at integer not null,
     primary key (connection_id, kind, local_id)
 ) without rowid;

@@ -1,0 +1,154 @@
+//! Asks vendors what is new. The cursor is stored in the transaction of the events that it brought.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::committer::Committer;
+use crate::hub::Hub;
+use crate::ids::ConnectionId;
+use crate::plugin::{CallError, Page, Retry};
+use crate::reading;
+use crate::registry::Running;
+use crate::rules::ingest::{Intake, Reading, Way};
+use crate::rules::retry::Backoff;
+use crate::store::StoreError;
+use crate::store::connections::ConnectionState;
+
+/// How failed questions are repeated: soon, and for ever.
+const BACKOFF: Backoff = Backoff { first_ms: 1_000, longest_ms: 300_000, tries: i64::MAX };
+/// How often somebody looks whether every poller is there.
+const SUPERVISE: Duration = Duration::from_secs(5);
+
+/// Keeps one poller for each connection that polls.
+pub async fn supervise(hub: Hub, committer: Committer, changed: Arc<Notify>, workers: TaskTracker, stop: CancellationToken) {
+    let mut pollers: HashMap<ConnectionId, (Arc<Running>, CancellationToken)> = HashMap::new();
+    loop {
+        let current = hub.registry.current();
+        pollers.retain(|id, (running, token)| {
+            let same = current.running.get(id).is_some_and(|it| Arc::ptr_eq(it, running));
+            if !same {
+                token.cancel();
+            }
+            same && !token.is_cancelled()
+        });
+        for (id, running) in &current.running {
+            let polls = running.instances.surroundings().manifest.polls(&running.connection.config);
+            if polls && running.is_active() && !pollers.contains_key(id) {
+                let token = stop.child_token();
+                let poller = Poller { hub: hub.clone(), committer: committer.clone(), running: Arc::clone(running), stop: token.clone() };
+                pollers.insert(*id, (Arc::clone(running), token));
+                workers.spawn(poller.run());
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = changed.notified() => {}
+            () = tokio::time::sleep(SUPERVISE) => {}
+        }
+    }
+}
+
+struct Poller {
+    hub: Hub,
+    committer: Committer,
+    running: Arc<Running>,
+    stop: CancellationToken,
+}
+
+/// Why a page was not taken.
+#[derive(Debug, thiserror::Error)]
+enum PollError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the page was not committed")]
+    Uncommitted,
+}
+
+impl Poller {
+    async fn run(self) {
+        let token = self.stop.clone();
+        // A question that waits for an answer is given up: nothing of it is lost, since the cursor stays where it is.
+        tokio::select! {
+            () = token.cancelled() => {}
+            () = self.ask_for_ever() => {}
+        }
+        // Also set when the poller gave up, so that the supervisor starts another one.
+        token.cancel();
+    }
+
+    async fn ask_for_ever(&self) {
+        let id = self.running.connection.id;
+        let interval = self.running.instances.surroundings().manifest.polling.as_ref().map_or(BACKOFF.longest_ms, |it| {
+            i64::try_from(it.interval_ms).unwrap_or(BACKOFF.longest_ms)
+        });
+        let mut failures = 0;
+        loop {
+            let wait = match self.ask().await {
+                Ok(more) => {
+                    failures = 0;
+                    if more { 0 } else { interval }
+                }
+                Err(error) => {
+                    failures += 1;
+                    metrics::counter!("patchbay_poll_failures_total", "connection" => id.to_string()).increment(1);
+                    let reason = self.running.instances.surroundings().redact(&error.to_string());
+                    tracing::warn!(connection.id = %id, failures, error = %reason, "a vendor could not be asked");
+                    match verdict(&error) {
+                        Some(Retry::Reauthorise) => return self.give_up(reason).await,
+                        Some(Retry::AfterMs(ms)) => i64::try_from(ms).unwrap_or(BACKOFF.longest_ms),
+                        _ => BACKOFF.wait_ms(failures, 0),
+                    }
+                }
+            };
+            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+        }
+    }
+
+    /// Takes one page. True: there is more.
+    async fn ask(&self) -> Result<bool, PollError> {
+        let (workspace, id) = (self.running.connection.workspace, self.running.connection.id);
+        let cursor = self.hub.store.connection(workspace, id).await?.and_then(|it| it.cursor);
+        let limit = self.running.instances.surroundings().manifest.polling.as_ref().map_or(100, |it| it.limit);
+        let (Page { events, next_cursor, more }, body) = self.running.instances.poll(cursor.as_deref(), limit).await?;
+        if events.is_empty() {
+            if let Some(next) = next_cursor.filter(|it| Some(it) != cursor.as_ref()) {
+                self.hub.store.set_cursor(id, &next).await?;
+            }
+            return Ok(more);
+        }
+        let intake = Intake {
+            id: self.hub.store.ids.next(),
+            origin: self.running.origin.clone(),
+            way: Way::Poll,
+            request: None,
+            body,
+            received_at: self.hub.store.clock.now(),
+            reading: Reading::Events(events.into_iter().map(reading::check).collect()),
+            cursor: next_cursor,
+        };
+        self.committer.commit(intake).await.map_err(|_| PollError::Uncommitted)?;
+        Ok(more)
+    }
+
+    async fn give_up(&self, reason: String) {
+        let (workspace, id) = (self.running.connection.workspace, self.running.connection.id);
+        tracing::error!(connection.id = %id, "the vendor refused the credential: the connection waits for a new one");
+        if let Err(error) = self.hub.store.set_connection_state(workspace, id, &ConnectionState::Broken { reason }).await {
+            tracing::error!(connection.id = %id, error = %error, "a broken connection could not be marked");
+        }
+    }
+}
+
+fn verdict(error: &PollError) -> Option<Retry> {
+    match error {
+        PollError::Call(CallError::Failed(failure)) => Some(failure.retry),
+        _ => None,
+    }
+}
