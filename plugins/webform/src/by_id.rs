@@ -22,8 +22,8 @@ pub fn read(document: &Extra) -> Option<Vec<Event>> {
     if lone.get("value").is_some_and(|it| it.get("leadgen_id").is_some()) {
         return Some(change(&Value::Object(lone.clone())).into_iter().collect());
     }
-    let response = document.get("object_type").and_then(Value::as_str) == Some("response");
-    (response && document.contains_key("resources")).then(|| survey(document).into_iter().collect())
+    let notified = document.contains_key("object_type") && document.contains_key("event_datetime") && document.contains_key("resources");
+    notified.then(|| survey(document).into_iter().collect())
 }
 
 /// A change without a `leadgen_id` cannot be fetched: it is of no use.
@@ -34,7 +34,12 @@ fn change(change: &Value) -> Option<Event> {
     Some(known("facebook", id, told(value, "form_id"), at.as_deref(), value))
 }
 
+/// Collectors and deleted responses are of no interest.
 fn survey(document: &Extra) -> Option<Event> {
+    let what = document.get("event_type").and_then(Value::as_str).unwrap_or_default();
+    if !what.starts_with("response_") || what == "response_deleted" {
+        return None;
+    }
     let id = told(document, "object_id")?;
     let form = document.get("resources").and_then(|it| told(it.as_object()?, "survey_id"));
     Some(known("surveymonkey", id, form, told(document, "event_datetime").as_deref(), document))

@@ -1,5 +1,6 @@
 //! One field among many: objects that are a label and a value, and the shapes that a value comes in.
 
+use patchbay_sdk::json;
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Extra};
 use serde_json::Value;
 
@@ -164,7 +165,7 @@ pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Bool(it) => it.to_string(),
-        Value::Number(it) => it.to_string(),
+        Value::Number(_) => json::write(value).unwrap_or_default(),
         Value::String(it) => it.trim().to_owned(),
         Value::Array(items) => joined(items.iter().map(text)),
         Value::Object(object) => READ.iter().find_map(|it| object.get(*it)).map(text).unwrap_or_default(),

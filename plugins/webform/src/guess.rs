@@ -94,7 +94,7 @@ impl<'a> Look<'a> {
 
     /// Leaves that the configuration names for a meaning.
     fn mapped(&self, canon: Canon) -> Vec<&'a Leaf> {
-        let names = self.config.mapping.iter().filter(|(name, _)| row(name).is_some_and(|it| it.canon == canon)).flat_map(|it| it.1);
+        let names = self.config.mapping.iter().filter(|(name, _)| row(name).is_some_and(|it| it.canon == canon)).flat_map(|it| &it.1);
         names.flat_map(|name| self.sheet.leaves.iter().filter(move |it| is_named(it, name))).collect()
     }
 

@@ -1,4 +1,7 @@
-#![doc = include_str!("../README.md")]
+//! Forms of any web site or form builder.
+//!
+//! Path of a body: [`decode`] makes a document of it, [`map`] takes submissions out of the document, [`sheet`] lays one out flat,
+//! [`guess`] says what its fields mean by the words of [`words`]. The folder's README tells what is recognised and each builder's quirks.
 
 pub mod by_id;
 pub mod config;
@@ -28,7 +31,7 @@ struct Webform;
 
 impl Connector for Webform {
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        let config: Config = host::config()?;
+        let config = Config::of(&host::settings()?);
         if matches!(request.method.as_str(), "GET" | "HEAD") {
             return greet(&request);
         }
@@ -41,11 +44,11 @@ impl Connector for Webform {
     }
 
     fn check() -> Result<Value, Failure> {
-        let config: Config = host::config()?;
+        let config = Config::of(&host::settings()?);
         Ok(json!({
             "post_to": "the connection's own address, as JSON, application/x-www-form-urlencoded or multipart/form-data",
             "signature": if config.require_signature { "required" } else { "checked when signing_secret is set" },
-            "mapped": config.mapping.keys().collect::<Vec<_>>(),
+            "mapped": config.mapping.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(),
         }))
     }
 }

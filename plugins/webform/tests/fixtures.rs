@@ -23,7 +23,7 @@ fn events(path: &Path) -> Vec<Event> {
         _ => "application/json",
     };
     let config = fs::read_to_string(path.with_extension("config.json"))
-        .map_or_else(|_| Config::default(), |it| serde_json::from_str(&it).expect("a configuration"));
+        .map_or_else(|_| Config::default(), |it| Config::of(&serde_json::from_str(&it).expect("a configuration")));
     let body = decode(content_type, &body).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
     map(body, Around::default(), &config).into_iter().map(|it| it.event).collect()
 }

@@ -4,8 +4,8 @@ pub mod charset;
 pub mod multipart;
 pub mod urlencoded;
 
-use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::Attachment;
+use patchbay_sdk::{Failure, json};
 use serde_json::Value;
 
 /// More members than any form has.
@@ -37,10 +37,10 @@ pub fn decode(content_type: &str, body: &[u8]) -> Result<Body, Failure> {
     let looks_json = matches!(trimmed[0], b'{' | b'[' | b'"');
     let says_form = kind.contains("urlencoded");
     if looks_json || (kind.contains("json") && !looks_urlencoded(trimmed)) {
-        match serde_json::from_slice(trimmed) {
+        match json::parse(trimmed) {
             Ok(document) => return Ok(Body { document: expanded(document), files: Vec::new(), classic: false }),
             Err(error) if !says_form || !looks_urlencoded(trimmed) => {
-                return Err(Failure::never("body.json", format!("the body is not JSON: {error}")));
+                return Err(Failure::never("body.json", format!("the body is {error}")));
             }
             Err(_) => {}
         }
@@ -94,11 +94,7 @@ fn expand(value: Value, depth: usize) -> Value {
             let inner = text.trim();
             let object = inner.starts_with('{') && inner.ends_with('}') && inner.len() > 2;
             let list = inner.starts_with('[') && inner.ends_with(']') && inner.contains('{');
-            match depth
-                .checked_sub(1)
-                .filter(|_| object || list)
-                .and_then(|depth| Some((depth, serde_json::from_str::<Value>(inner).ok()?)))
-            {
+            match depth.checked_sub(1).filter(|_| object || list).and_then(|depth| Some((depth, json::parse(inner.as_bytes()).ok()?))) {
                 Some((depth, parsed)) => expand(parsed, depth),
                 None => Value::String(text),
             }

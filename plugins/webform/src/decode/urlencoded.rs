@@ -96,8 +96,9 @@ fn insert(fields: &mut Extra, path: &[&str], value: Value) {
     let there = fields.entry(key).or_insert_with(|| Value::Object(Extra::new()));
     if !there.is_object() {
         let before = there.take();
-        *there = Value::Object(Extra::new());
-        there["0"] = before;
+        let mut object = Extra::new();
+        object.insert("0".to_owned(), before);
+        *there = Value::Object(object);
     }
     if let Value::Object(object) = there {
         insert(object, rest, value);
