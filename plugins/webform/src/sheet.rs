@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::field::{self, Hint, Pair};
 use crate::label::{Label, member, plain};
+use crate::value;
 use crate::words::{ABOUT_SUBMISSION, CONTAINERS, Canon, ENVELOPE, PEOPLE};
 
 /// The part of a document that a value stands in; the person's words weigh most.
@@ -306,9 +307,10 @@ fn name_parts(object: &Extra) -> Option<Vec<(&'static str, String)>> {
 
 /// True when somebody's phone or e-mail address is a member of the object itself.
 fn is_typed(object: &Extra) -> bool {
-    object.iter().any(|(key, value)| {
-        let label = || Label::new(key);
-        !value.is_object() && !value.is_array() && (label().fit(Canon::Email).is_some() || label().fit(Canon::Phone).is_some())
+    object.iter().filter(|(_, value)| value.is_string() || value.is_number()).any(|(key, value)| {
+        let (label, text) = (Label::new(key), field::text(value));
+        (label.fit(Canon::Email).is_some() && value::is_email(&text))
+            || (label.fit(Canon::Phone).is_some() && !value::phones(&text).is_empty())
     })
 }
 

@@ -1,4 +1,5 @@
 //! The words by which fields are recognised: data, so that a language is a line and not a branch.
+//! It is long because the formatter gives many words a line of their own.
 //!
 //! Everything here is written the way [`crate::label`] normalises a field's name: lower case, no accents, `е` for `ё`, no digits and
 //! no punctuation; a space stands between words and is ignored when whole names are compared (`first name` is `firstName`).
