@@ -48,13 +48,8 @@ impl Committer {
         let jobs = Arc::new(tokio::sync::Mutex::new(jobs));
         let writers = if store.kind() == "sqlite" { 1 } else { POSTGRES_WRITERS };
         for shard in 0..writers {
-            let writer = Writer {
-                store: store.clone(),
-                registry: Arc::clone(registry),
-                jobs: Arc::clone(&jobs),
-                wake: Arc::clone(wake),
-                shard,
-            };
+            let writer =
+                Writer { store: store.clone(), registry: Arc::clone(registry), jobs: Arc::clone(&jobs), wake: Arc::clone(wake), shard };
             tracker.spawn(writer.run());
         }
         Self { queue }

@@ -195,9 +195,10 @@ impl Config {
 
     fn take_environment(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
         if let Some(listen) = variable("PATCHBAY_LISTEN") {
-            self.listen = listen
-                .parse()
-                .map_err(|_| ConfigError::Environment { name: "PATCHBAY_LISTEN", reason: format!("`{listen}` is no address with a port") })?;
+            self.listen = listen.parse().map_err(|_| ConfigError::Environment {
+                name: "PATCHBAY_LISTEN",
+                reason: format!("`{listen}` is no address with a port"),
+            })?;
         }
         let texts: [(&str, &mut String); 4] = [
             ("PATCHBAY_PUBLIC_URL", &mut self.public_url),
@@ -305,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_value_that_makes_no_sense_is_named_with_what_is_allowed() {
-        let config = Config { workspace: WorkspaceConfig { region: "Russia".to_owned(), ..WorkspaceConfig::default() }, ..Config::default() };
+        let config =
+            Config { workspace: WorkspaceConfig { region: "Russia".to_owned(), ..WorkspaceConfig::default() }, ..Config::default() };
         let error = config.check().unwrap_err().to_string();
         assert!(error.contains("workspace.region") && error.contains("Russia") && error.contains("ISO 3166"), "{error}");
     }

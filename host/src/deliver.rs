@@ -74,7 +74,8 @@ impl Sender {
             woken.as_mut().enable();
             free.as_mut().enable();
             let room = i64::try_from(places.available_permits()).unwrap_or(1);
-            let lanes = if room == 0 { Ok(Vec::new()) } else { self.hub.store.claim_lanes(self.id, &self.hub.config.name, room, LEASE_MS).await };
+            let lanes =
+                if room == 0 { Ok(Vec::new()) } else { self.hub.store.claim_lanes(self.id, &self.hub.config.name, room, LEASE_MS).await };
             match lanes {
                 Ok(lanes) => {
                     for lane in lanes {
@@ -104,7 +105,9 @@ impl Sender {
 
     async fn until_due(&self) -> Duration {
         let next = self.hub.store.next_due(self.id).await.ok().flatten();
-        next.map_or(LOOK, |at| Duration::from_millis(u64::try_from(at - self.hub.store.clock.now_ms()).unwrap_or(0)).clamp(Duration::from_millis(5), LOOK))
+        next.map_or(LOOK, |at| {
+            Duration::from_millis(u64::try_from(at - self.hub.store.clock.now_ms()).unwrap_or(0)).clamp(Duration::from_millis(5), LOOK)
+        })
     }
 }
 
@@ -167,7 +170,8 @@ async fn attempt(hub: &Hub, running: &Running, lane: &Lane, row: &Waiting) -> Re
             Some(Ok(receipt)) => {
                 let (kind, local) = local;
                 let reference = receipt.remote_id.map(|remote| Reference { kind, local, remote, details: receipt.details });
-                metrics::counter!("patchbay_commands_total", "connection" => lane.connection.to_string(), "result" => "delivered").increment(1);
+                metrics::counter!("patchbay_commands_total", "connection" => lane.connection.to_string(), "result" => "delivered")
+                    .increment(1);
                 return Ok((ended(End::Delivered { reference }), None));
             }
             Some(Err(failure)) => (failure.retry, redact(&format!("{}: {}", failure.code, failure.message))),
@@ -238,7 +242,9 @@ async fn command(hub: &Hub, lane: &Lane, row: &Waiting) -> Result<Result<Made, S
         }
         Asked::Add(id) => {
             let Some((lead_remote_id, _)) = hub.store.reference(lane.connection, "lead", &lane.lane).await? else {
-                return Ok(Err("hub.no_record: the sink has no record of the lead, because creating it failed; redrive that first".to_owned()));
+                return Ok(Err(
+                    "hub.no_record: the sink has no record of the lead, because creating it failed; redrive that first".to_owned()
+                ));
             };
             let Some((channel, received_at, event)) = hub.store.interaction_event(row.workspace, *id).await? else {
                 return Ok(Err(format!("hub.gone: the interaction {id} is gone")));

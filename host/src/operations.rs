@@ -127,7 +127,11 @@ impl Hub {
             config.insert(name, value.reveal().into());
         }
         for (name, value) in given {
-            if value.is_null() { config.remove(&name) } else { config.insert(name, value) };
+            if value.is_null() {
+                config.remove(&name)
+            } else {
+                config.insert(name, value)
+            };
         }
         let setup = setup::check(&artifact.manifest, config)?;
         let networks = networks(&new_networks.unwrap_or(connection.networks))?;
@@ -136,7 +140,12 @@ impl Hub {
     }
 
     /// Pauses, resumes or removes a connection.
-    pub async fn set_connection_state(&self, workspace: WorkspaceId, id: ConnectionId, state: ConnectionState) -> Result<(), OperationError> {
+    pub async fn set_connection_state(
+        &self,
+        workspace: WorkspaceId,
+        id: ConnectionId,
+        state: ConnectionState,
+    ) -> Result<(), OperationError> {
         if self.store.set_connection_state(workspace, id, &state).await? { Ok(()) } else { Err(not_found("connection", id)) }
     }
 

@@ -85,9 +85,14 @@ impl Poller {
 
     async fn ask_for_ever(&self) {
         let id = self.running.connection.id;
-        let interval = self.running.instances.surroundings().manifest.polling.as_ref().map_or(BACKOFF.longest_ms, |it| {
-            i64::try_from(it.interval_ms).unwrap_or(BACKOFF.longest_ms)
-        });
+        let interval = self
+            .running
+            .instances
+            .surroundings()
+            .manifest
+            .polling
+            .as_ref()
+            .map_or(BACKOFF.longest_ms, |it| i64::try_from(it.interval_ms).unwrap_or(BACKOFF.longest_ms));
         let mut failures = 0;
         loop {
             let wait = match self.ask().await {

@@ -141,8 +141,11 @@ pub fn kept(request: &Request, hidden: &[&str]) -> String {
 #[must_use]
 pub fn request(kept: &Value, body: Vec<u8>) -> Request {
     let text = |name: &str| kept.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let headers = kept.get("headers").and_then(Value::as_array).into_iter().flatten().filter_map(|it| {
-        Some(Header { name: it.get(0)?.as_str()?.to_owned(), value: it.get(1)?.as_str()?.to_owned() })
-    });
+    let headers = kept
+        .get("headers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|it| Some(Header { name: it.get(0)?.as_str()?.to_owned(), value: it.get(1)?.as_str()?.to_owned() }));
     Request { method: text("method"), path: text("path"), query: text("query"), headers: headers.collect(), body }
 }

@@ -90,11 +90,7 @@ impl Artifact {
     /// The abilities that it exports: `webhook`, `polling`, `commands`, `check`.
     #[must_use]
     pub fn abilities(&self) -> Vec<&str> {
-        self.exports
-            .iter()
-            .filter_map(|it| it.strip_prefix("patchbay:connector/"))
-            .map(|it| it.split('@').next().unwrap_or(it))
-            .collect()
+        self.exports.iter().filter_map(|it| it.strip_prefix("patchbay:connector/")).map(|it| it.split('@').next().unwrap_or(it)).collect()
     }
 }
 

@@ -183,10 +183,7 @@ impl Guest {
             return Err(never("state.key", format!("a key has 1 to {MAX_STATE_KEY} bytes, this one has {}", key.len())));
         }
         let here = &self.surroundings;
-        here.state
-            .replace(&here.clock, key, expected, value, expires_at, here.manifest.limits.state_bytes)
-            .await
-            .map_err(state_failure)
+        here.state.replace(&here.clock, key, expected, value, expires_at, here.manifest.limits.state_bytes).await.map_err(state_failure)
     }
 }
 

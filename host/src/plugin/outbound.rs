@@ -18,7 +18,8 @@ use crate::secrets::SecretValue;
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Headers that belong to the host.
-const HOST_HEADERS: [&str; 7] = ["host", "authorization", "proxy-authorization", "content-length", "transfer-encoding", "connection", "upgrade"];
+const HOST_HEADERS: [&str; 7] =
+    ["host", "authorization", "proxy-authorization", "content-length", "transfer-encoding", "connection", "upgrade"];
 
 /// The way out of one connection.
 pub enum Outbound {
@@ -88,7 +89,9 @@ pub enum OutboundError {
         secret: String,
     },
     /// The address is not public and the operator granted no such network.
-    #[error("the endpoint `{endpoint}` leads to {address}, which is not a public address: `patchbay connection add --allow-network {address}` would grant it")]
+    #[error(
+        "the endpoint `{endpoint}` leads to {address}, which is not a public address: `patchbay connection add --allow-network {address}` would grant it"
+    )]
     Private {
         /// The endpoint.
         endpoint: String,
@@ -202,7 +205,9 @@ fn build(
     let name = &request.endpoint;
     let endpoint = manifest.endpoints.get(name).ok_or_else(|| OutboundError::UnknownEndpoint(name.clone()))?;
     let wrong = |reason: String| OutboundError::Address { endpoint: name.clone(), reason };
-    let public = |template: &str| fill(template, |it| config.get(it).and_then(plain)).map_err(|it| wrong(format!("the configuration has no `{it}`")));
+    let public = |template: &str| {
+        fill(template, |it| config.get(it).and_then(plain)).map_err(|it| wrong(format!("the configuration has no `{it}`")))
+    };
     let secretly = |template: &str| {
         fill(template, |it| secret(it).map(|it| it.reveal().to_owned()))
             .map_err(|secret| OutboundError::MissingSecret { endpoint: name.clone(), secret })
@@ -259,13 +264,16 @@ fn build(
             url.query_pairs_mut().append_pair(name, &value);
         }
         Some(Credential::Basic { user, password }) => {
-            let either = |template: &str| fill(template, |it| secret(it).map(|it| it.reveal().to_owned()).or_else(|| config.get(it).and_then(plain)))
-                .map_err(|secret| OutboundError::MissingSecret { endpoint: name.clone(), secret });
+            let either = |template: &str| {
+                fill(template, |it| secret(it).map(|it| it.reveal().to_owned()).or_else(|| config.get(it).and_then(plain)))
+                    .map_err(|secret| OutboundError::MissingSecret { endpoint: name.clone(), secret })
+            };
             basic = Some((either(user)?, either(password)?));
         }
         Some(Credential::Path { .. }) | None => {}
     }
-    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| OutboundError::Request(format!("`{}` is no HTTP method", request.method)))?;
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| OutboundError::Request(format!("`{}` is no HTTP method", request.method)))?;
     Ok(Built { method, url, headers, basic })
 }
 

@@ -38,7 +38,9 @@ impl StateKeeper {
         let now = clock.now_ms();
         match self {
             Self::Stored { store, connection } => store.state_get(*connection, key, now).await,
-            Self::Memory(entries) => Ok(lock(entries).get(key).filter(|it| it.expires_at.is_none_or(|at| at > now)).map(|it| it.value.clone())),
+            Self::Memory(entries) => {
+                Ok(lock(entries).get(key).filter(|it| it.expires_at.is_none_or(|at| at > now)).map(|it| it.value.clone()))
+            }
         }
     }
 

@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_signature_is_over_what_the_manifest_says() {
-        let over_body = check("kind = 'hmac'\nalgorithm = 'sha256'\nheader = 'X-Sig'\nprefix = 'sha256='\nencoding = 'hex'\nsecret = 'key'");
+        let over_body =
+            check("kind = 'hmac'\nalgorithm = 'sha256'\nheader = 'X-Sig'\nprefix = 'sha256='\nencoding = 'hex'\nsecret = 'key'");
         let sign = |message: &str| hex::encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"vasya228"), message.as_bytes()));
         let good = format!("sha256={}", sign("{\"a\":1}"));
         assert_eq!(run(&over_body, &[("x-sig", &good)], "", "{\"a\":1}"), Ok(()));

@@ -116,8 +116,14 @@ impl Store {
     }
 
     /// Connections of a workspace that were not removed, oldest first, after `after`.
-    pub async fn connections(&self, workspace: WorkspaceId, after: Option<ConnectionId>, limit: i64) -> Result<Vec<Connection>, StoreError> {
-        let sql = format!("select {COLUMNS} from connections where workspace_id = $1 and id > $2 and state <> 'removed' order by id limit $3");
+    pub async fn connections(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<ConnectionId>,
+        limit: i64,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let sql =
+            format!("select {COLUMNS} from connections where workspace_id = $1 and id > $2 and state <> 'removed' order by id limit $3");
         let after = after.map(|it| it.to_string()).unwrap_or_default();
         let rows = self.db.fetch(&sql, vec![workspace.into(), after.into(), limit.into()]).await?;
         Ok(rows.iter().map(connection).collect::<sqlx::Result<_>>()?)
@@ -137,7 +143,12 @@ impl Store {
     }
 
     /// Changes whether a connection works. False: there is none, or it was removed.
-    pub async fn set_connection_state(&self, workspace: WorkspaceId, id: ConnectionId, state: &ConnectionState) -> Result<bool, StoreError> {
+    pub async fn set_connection_state(
+        &self,
+        workspace: WorkspaceId,
+        id: ConnectionId,
+        state: &ConnectionState,
+    ) -> Result<bool, StoreError> {
         let now = self.clock.now_ms();
         let mut tx = self.db.begin().await?;
         let revision = next_revision(&mut tx).await?;

@@ -251,9 +251,7 @@ impl Db {
     /// Reads outside a transaction.
     pub async fn fetch(&self, sql: &str, values: Vec<Value>) -> sqlx::Result<Vec<Record>> {
         match self {
-            Self::Sqlite { read, .. } => {
-                Ok(sqlite_query(sql, values).fetch_all(read).await?.into_iter().map(Record::Sqlite).collect())
-            }
+            Self::Sqlite { read, .. } => Ok(sqlite_query(sql, values).fetch_all(read).await?.into_iter().map(Record::Sqlite).collect()),
             Self::Postgres(pool) => Ok(postgres_query(sql, values).fetch_all(pool).await?.into_iter().map(Record::Postgres).collect()),
         }
     }

@@ -97,9 +97,9 @@ impl Filter {
     }
 }
 
-const DELIVERY: &str = "select id, connection_id, origin, outcome, reason, request, size, received_at from deliveries where workspace_id = $1";
-const OUTBOX: &str =
-    "select id, connection_id, lane, kind, subject_id, state, attempts, reason, created_at, finished_at from outbox where workspace_id = $1";
+const DELIVERY: &str =
+    "select id, connection_id, origin, outcome, reason, request, size, received_at from deliveries where workspace_id = $1";
+const OUTBOX: &str = "select id, connection_id, lane, kind, subject_id, state, attempts, reason, created_at, finished_at from outbox where workspace_id = $1";
 
 impl Store {
     /// Deliveries, newest first. `filter.lane` means nothing here.

@@ -21,7 +21,12 @@ impl Store {
     ///
     /// `shard` is the writer's own row in the sums. On PostgreSQL others may write the same people at the same time: unique keys
     /// stop whoever is later, and the batch is planned anew with what the other one wrote.
-    pub async fn ingest(&self, batch: &[Intake], contexts: &HashMap<crate::ids::WorkspaceId, Context>, shard: i64) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn ingest(
+        &self,
+        batch: &[Intake],
+        contexts: &HashMap<crate::ids::WorkspaceId, Context>,
+        shard: i64,
+    ) -> Result<Vec<Outcome>, StoreError> {
         for _ in 0..MAX_COLLISIONS {
             match self.try_ingest(batch, contexts, shard).await {
                 Err(StoreError::Database(error)) if is_collision(&error) => tracing::debug!(error = %error, "a batch is planned anew"),
@@ -31,7 +36,12 @@ impl Store {
         Err(StoreError::Contended(MAX_COLLISIONS))
     }
 
-    async fn try_ingest(&self, batch: &[Intake], contexts: &HashMap<crate::ids::WorkspaceId, Context>, shard: i64) -> Result<Vec<Outcome>, StoreError> {
+    async fn try_ingest(
+        &self,
+        batch: &[Intake],
+        contexts: &HashMap<crate::ids::WorkspaceId, Context>,
+        shard: i64,
+    ) -> Result<Vec<Outcome>, StoreError> {
         let keys = Keys::of(batch, |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
         let mut tx = self.db.begin().await?;
         let known = load(&mut tx, keys).await?;
@@ -110,7 +120,8 @@ async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
     }
 
     let mut contacts: Vec<ContactId> = Vec::new();
-    let rows = keys.identities.into_iter().map(|(workspace, key)| vec![workspace.into(), key.kind.as_str().into(), key.value.into()]).collect();
+    let rows =
+        keys.identities.into_iter().map(|(workspace, key)| vec![workspace.into(), key.kind.as_str().into(), key.value.into()]).collect();
     let sql = "with k(workspace_id, kind, value) as ({rows}) \
                select i.workspace_id, i.kind, i.value, coalesce(c.merged_into, c.id) from k \
                join identities i on i.workspace_id = k.workspace_id and i.kind = k.kind and i.value = k.value \
@@ -256,7 +267,16 @@ async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> 
 
     let rows = plan.conversations.into_iter().map(|it| {
         let last = it.last_at.as_millisecond();
-        vec![it.id.into(), it.workspace.into(), it.connection.into(), it.key.into(), it.title.into(), it.contact.into(), last.into(), now.into()]
+        vec![
+            it.id.into(),
+            it.workspace.into(),
+            it.connection.into(),
+            it.key.into(),
+            it.title.into(),
+            it.contact.into(),
+            last.into(),
+            now.into(),
+        ]
     });
     let sql = "insert into conversations (id, workspace_id, connection_id, key, title, contact_id, last_at, created_at) {rows}";
     tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect()).await?;
@@ -419,7 +439,8 @@ async fn write_leads(
     now: i64,
 ) -> sqlx::Result<()> {
     let rows = leads.into_iter().map(|it| {
-        let [title, stage, reason, return_at, responsible_id, responsible_name, next, qualification, temperature, tags] = columns(it.state.clone());
+        let [title, stage, reason, return_at, responsible_id, responsible_name, next, qualification, temperature, tags] =
+            columns(it.state.clone());
         vec![
             it.id.into(),
             it.state.workspace.into(),
@@ -443,8 +464,7 @@ async fn write_leads(
     });
     let sql = "insert into leads (id, workspace_id, contact_id, title, stage, refused_reason, return_at, channel, connection_id, source, \
                responsible_id, responsible_name, next_contact_at, qualification, temperature, tags, created_at, updated_at) {rows}";
-    let types =
-        [Text, Text, Text, Text, Text, Text, Int, Text, Text, Text, Text, Text, Int, Text, Text, Text, Int, Int];
+    let types = [Text, Text, Text, Text, Text, Text, Int, Text, Text, Text, Text, Text, Int, Text, Text, Text, Int, Int];
     tx.bulk(sql, &types, rows.collect()).await?;
 
     let rows = changed.into_iter().map(|(id, state)| {

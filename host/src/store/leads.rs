@@ -74,7 +74,13 @@ impl Store {
     }
 
     /// Leads, newest first, older than `before`.
-    pub async fn leads(&self, workspace: WorkspaceId, filter: &LeadFilter, before: Option<LeadId>, limit: i64) -> Result<Vec<Lead>, StoreError> {
+    pub async fn leads(
+        &self,
+        workspace: WorkspaceId,
+        filter: &LeadFilter,
+        before: Option<LeadId>,
+        limit: i64,
+    ) -> Result<Vec<Lead>, StoreError> {
         let mut sql = format!("select {LEAD} from leads l join contacts c on c.id = l.contact_id where l.workspace_id = $1");
         let mut values: Vec<Value> = vec![workspace.into()];
         let mut condition = |text: &str, value: Value| {
@@ -262,7 +268,12 @@ impl Store {
     }
 
     /// Conversations, newest first, older than `before`.
-    pub async fn conversations(&self, workspace: WorkspaceId, before: Option<ConversationId>, limit: i64) -> Result<Vec<Conversation>, StoreError> {
+    pub async fn conversations(
+        &self,
+        workspace: WorkspaceId,
+        before: Option<ConversationId>,
+        limit: i64,
+    ) -> Result<Vec<Conversation>, StoreError> {
         let sql = "select v.id, v.connection_id, x.connector, v.key, v.title, coalesce(c.merged_into, c.id), v.last_at from conversations v \
                    join connections x on x.id = v.connection_id join contacts c on c.id = v.contact_id \
                    where v.workspace_id = $1 and v.id < $2 order by v.id desc limit $3";

@@ -10,6 +10,8 @@ pub mod ingest;
 pub mod leads;
 pub mod outbox;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 pub mod workspaces;
 

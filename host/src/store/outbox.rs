@@ -186,8 +186,7 @@ impl Store {
         let sql = "insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, payload, state, attempts, created_at) \
                    values ($1, $2, $3, $4, 'message.send', $4, $5, 'pending', 0, $6)";
         let at = now.as_millisecond();
-        let values =
-            vec![id.into(), origin.workspace.into(), origin.connection.into(), conversation.into(), payload.into(), at.into()];
+        let values = vec![id.into(), origin.workspace.into(), origin.connection.into(), conversation.into(), payload.into(), at.into()];
         tx.execute(sql, values).await?;
         open_lanes(&mut tx, vec![vec![origin.connection.into(), conversation.into(), at.into(), 1.into()]]).await?;
         let counted = Counted { created: 1, ..Counted::default() };
@@ -287,7 +286,8 @@ impl Store {
             End::Failed { reason, .. } => ("pending", Some(reason.clone()), None),
             End::Dead { reason } => ("dead", Some(reason.clone()), Some(Ended::Dead)),
         };
-        let sql = "update outbox set state = $2, reason = $3, attempts = attempts + $4, finished_at = $5 where id = $1 and state = 'pending'";
+        let sql =
+            "update outbox set state = $2, reason = $3, attempts = attempts + $4, finished_at = $5 where id = $1 and state = 'pending'";
         let attempts = i64::from(!matches!(tried.end, End::Superseded));
         let finished = ended.map(|_| now);
         if tx.execute(sql, vec![tried.id.into(), state.into(), reason.clone().into(), attempts.into(), finished.into()]).await? != 1 {
@@ -299,11 +299,11 @@ impl Store {
             End::Failed { verdict, .. } => verdict,
             End::Dead { .. } => "dead",
         };
-        let (code, message) = reason.as_deref().map_or((None, None), |it| it.split_once(": ").map_or((Some(it), None), |(a, b)| (Some(a), Some(b))));
+        let (code, message) =
+            reason.as_deref().map_or((None, None), |it| it.split_once(": ").map_or((Some(it), None), |(a, b)| (Some(a), Some(b))));
         let sql = "insert into attempts (id, outbox_id, at, took_ms, result, code, message) values ($1, $2, $3, $4, $5, $6, $7)";
         let id: AttemptId = self.ids.next();
-        let values =
-            vec![id.into(), tried.id.into(), tried.at.into(), tried.took_ms.into(), result.into(), code.into(), message.into()];
+        let values = vec![id.into(), tried.id.into(), tried.at.into(), tried.took_ms.into(), result.into(), code.into(), message.into()];
         tx.execute(sql, values).await?;
         Ok(ended)
     }
@@ -315,7 +315,8 @@ impl Store {
             values.extend([due_at.into(), failures.into()]);
             values
         };
-        const FREE: &str = "update lanes set lease_until = 0, lease_token = null, due_at = $3, failures = $4 where connection_id = $1 and lane = $2";
+        const FREE: &str =
+            "update lanes set lease_until = 0, lease_token = null, due_at = $3, failures = $4 where connection_id = $1 and lane = $2";
         match release {
             None => {}
             Some(Release::Done) => {

@@ -29,8 +29,11 @@ impl Store {
             // Two hubs must not both find what they expect.
             tx.fetch("select pg_advisory_xact_lock(hashtextextended($1, 0))", vec![connection.into()]).await?;
         }
-        tx.execute("delete from connector_state where connection_id = $1 and expires_at <= $2", vec![connection.into(), now.into()]).await?;
-        let row = tx.fetch("select value from connector_state where connection_id = $1 and key = $2", vec![connection.into(), key.into()]).await?;
+        tx.execute("delete from connector_state where connection_id = $1 and expires_at <= $2", vec![connection.into(), now.into()])
+            .await?;
+        let row = tx
+            .fetch("select value from connector_state where connection_id = $1 and key = $2", vec![connection.into(), key.into()])
+            .await?;
         let current = row.first().map(|it| it.opt_bytes(0)).transpose()?.flatten();
         if !expected.matches(current.as_deref()) {
             return Ok(false);
@@ -39,7 +42,8 @@ impl Store {
             Some(value) => {
                 let sql = "select cast(coalesce(sum(length(key) + length(value)), 0) as bigint) from connector_state \
                            where connection_id = $1 and key <> $2";
-                let others = tx.fetch(sql, vec![connection.into(), key.into()]).await?.first().map(|it| it.int(0)).transpose()?.unwrap_or(0);
+                let others =
+                    tx.fetch(sql, vec![connection.into(), key.into()]).await?.first().map(|it| it.int(0)).transpose()?.unwrap_or(0);
                 let size = i64::try_from(key.len() + value.len()).unwrap_or(i64::MAX);
                 if others.saturating_add(size) > i64::from(quota) {
                     return Err(StoreError::StateQuota { quota });
@@ -49,7 +53,8 @@ impl Store {
                 tx.execute(sql, vec![connection.into(), key.into(), value.to_vec().into(), expires_at.into()]).await?;
             }
             None => {
-                tx.execute("delete from connector_state where connection_id = $1 and key = $2", vec![connection.into(), key.into()]).await?;
+                tx.execute("delete from connector_state where connection_id = $1 and key = $2", vec![connection.into(), key.into()])
+                    .await?;
             }
         }
         tx.commit().await?;

@@ -35,7 +35,11 @@ impl Store {
                    where not exists (select 1 from workspaces)";
         let settings = serde_json::to_string(settings).expect("settings are plain values");
         // PostgreSQL does not know the types of a bare select's parameters.
-        let sql = if tx.has_company() { sql.replace("$1, $2, $3, $4, $5", "$1::text, $2::text, $3::text, $4::text, $5::bigint") } else { sql.to_owned() };
+        let sql = if tx.has_company() {
+            sql.replace("$1, $2, $3, $4, $5", "$1::text, $2::text, $3::text, $4::text, $5::bigint")
+        } else {
+            sql.to_owned()
+        };
         tx.execute(&sql, vec![id.into(), name.into(), region.into(), settings.into(), self.clock.now_ms().into()]).await?;
         tx.commit().await?;
         self.workspaces().await?.into_iter().next().ok_or(StoreError::Gone("the workspace"))

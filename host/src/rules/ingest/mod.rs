@@ -11,7 +11,9 @@ mod plan;
 mod planner;
 
 pub use known::{ContactState, ConversationState, Keys, Known, LeadState, Quarantine};
-pub use plan::{Ask, Counted, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan};
+pub use plan::{
+    Ask, Counted, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan,
+};
 pub use planner::{Context, Planner, Settings};
 
 use patchbay_schemas::manifest::HandleScope;

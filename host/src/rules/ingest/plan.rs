@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use patchbay_schemas::{Assurance, Timestamp};
 
 use super::{LeadState, Outcome, Way};
-use crate::ids::{
-    ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, OutboxId, WorkspaceId,
-};
+use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, OutboxId, WorkspaceId};
 use crate::rules::identity::IdentityKey;
 
 /// What a batch writes, in one transaction.

@@ -273,9 +273,12 @@ impl<'a> Planner<'a> {
         shown.reachable |= merged.reachable;
         shown.open_lead = [shown.open_lead, merged.open_lead].into_iter().flatten().min();
         let mut filled = false;
-        for (ours, theirs) in
-            [(&mut shown.name, merged.name), (&mut shown.company, merged.company), (&mut shown.city, merged.city), (&mut shown.language, merged.language)]
-        {
+        for (ours, theirs) in [
+            (&mut shown.name, merged.name),
+            (&mut shown.company, merged.company),
+            (&mut shown.city, merged.city),
+            (&mut shown.language, merged.language),
+        ] {
             if ours.is_none() && theirs.is_some() {
                 *ours = theirs;
                 filled = true;

@@ -1,0 +1,325 @@
+//! The store, the same tests on SQLite and on PostgreSQL.
+
+use std::collections::{BTreeMap, HashMap};
+
+use patchbay_schemas::manifest::HandleScope;
+use patchbay_schemas::{ConversationRef, Detail, Direction, EventBody, Identity, Interaction, Name, Person, Source, interaction};
+use serde_json::json;
+
+use super::connections::{Connection, ConnectionState};
+use super::deliveries::Filter;
+use super::leads::{LeadFilter, Of};
+use super::outbox::{Asked, End, Reference, Release, Tried};
+use super::*;
+use crate::ids::{ConnectionId, WorkspaceId};
+use crate::plugin::state::Expected;
+use crate::rules::ingest::{CheckedEvent, Context, Intake, Origin, Outcome, Reading, Settings, Way};
+
+/// Runs a test on both databases. A missing PostgreSQL is an error that says how to start it.
+fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(World) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let folder = std::env::temp_dir().join(format!("patchbay-store-{name}-{}", std::process::id()));
+        let file = folder.join("test.db");
+        test(World::open(&format!("sqlite:{}", file.display())).await).await;
+        std::fs::remove_dir_all(&folder).unwrap();
+        let url = std::env::var("PATCHBAY_POSTGRES_URL")
+            .expect("PATCHBAY_POSTGRES_URL is not set: `tests/servers/pg-up.sh && eval \"$(tests/servers/pg-up.sh env)\"` starts a PostgreSQL and sets it");
+        let database = format!("store_{name}_{}", std::process::id());
+        let admin = sqlx::PgPool::connect(&url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("create database {database}"))).execute(&admin).await.unwrap();
+        let (base, _) = url.rsplit_once('/').unwrap();
+        test(World::open(&format!("{base}/{database}")).await).await;
+        sqlx::query(sqlx::AssertSqlSafe(format!("drop database {database} with (force)"))).execute(&admin).await.unwrap();
+    });
+}
+
+struct World {
+    store: Store,
+    origin: Origin,
+    sink: ConnectionId,
+    contexts: HashMap<WorkspaceId, Context>,
+}
+
+impl World {
+    async fn open(url: &str) -> Self {
+        let store = Store::open(url, Clock::System).await.unwrap();
+        let workspace = store.first_workspace("Test", "RU", &Settings::default()).await.unwrap().id;
+        let mut made = Vec::new();
+        for connector in ["telegram", "odoo"] {
+            let connection = connection(&store, workspace, connector);
+            store.create_connection(&connection, &BTreeMap::from([("token".to_owned(), vec![1, 2, 3])])).await.unwrap();
+            made.push(connection.id);
+        }
+        let origin = Origin {
+            workspace,
+            connection: made[0],
+            connector: "telegram".to_owned(),
+            channel: "telegram".to_owned(),
+            handles: HandleScope::Vendor,
+        };
+        let context = Context { region: "RU".to_owned(), settings: Settings::default(), sinks: vec![made[1]] };
+        Self { store, origin, sink: made[1], contexts: HashMap::from([(workspace, context)]) }
+    }
+
+    fn intake(&self, reading: Reading) -> Intake {
+        Intake {
+            id: self.store.ids.next(),
+            origin: self.origin.clone(),
+            way: Way::Webhook,
+            request: Some(json!({ "method": "POST", "path": "", "query": "", "headers": [] }).to_string()),
+            body: b"\xff raw".to_vec(),
+            received_at: self.store.clock.now(),
+            reading,
+            cursor: None,
+        }
+    }
+
+    fn said(&self, key: &str, identities: Vec<Identity>) -> Intake {
+        let body = EventBody::Message(Interaction {
+            direction: Direction::In,
+            person: Person { identities, name: Name::full("Анна"), ..Person::default() },
+            conversation: Some(ConversationRef { key: format!("chat-{key}"), title: None }),
+            text: Some("Здравствуйте".to_owned()),
+            author: None,
+            attachments: Vec::new(),
+            source: Source::default(),
+            detail: Detail::Message(interaction::Message::default()),
+            extra: patchbay_schemas::Extra::default(),
+        });
+        let payload = body.payload().unwrap();
+        let event = CheckedEvent { key: key.to_owned(), kind: "message".to_owned(), occurred_at: None, payload, body: Ok(body) };
+        self.intake(Reading::Events(vec![event]))
+    }
+
+    async fn ingest(&self, batch: &[Intake]) -> Vec<Outcome> {
+        self.store.ingest(batch, &self.contexts, 0).await.unwrap()
+    }
+
+    async fn assert_sound(&self) {
+        for finding in self.store.examine().await.unwrap() {
+            assert!(finding.violations.is_empty(), "{}: {:?}", finding.rule, finding.violations);
+        }
+    }
+}
+
+fn connection(store: &Store, workspace: WorkspaceId, connector: &str) -> Connection {
+    Connection {
+        id: store.ids.unguessable(),
+        workspace,
+        connector: connector.to_owned(),
+        name: connector.to_owned(),
+        state: ConnectionState::Active,
+        config: json!({ "mode": "webhook" }),
+        networks: vec!["127.0.0.0/8".to_owned()],
+        cursor: None,
+        created_at: store.clock.now(),
+        updated_at: store.clock.now(),
+    }
+}
+
+#[test]
+fn a_delivery_becomes_a_lead_with_its_person_and_timeline() {
+    on_both("lead", |world| async move {
+        let delivery = world.said("1", vec![Identity::handle("42").labelled(Some("anna")), Identity::phone("8 912 345-67-89")]);
+        assert_eq!(world.ingest(std::slice::from_ref(&delivery)).await, [Outcome::Accepted]);
+        let workspace = world.origin.workspace;
+        let leads = world.store.leads(workspace, &LeadFilter::default(), None, 10).await.unwrap();
+        assert_eq!(leads.len(), 1);
+        assert_eq!(leads[0].contact.name.as_deref(), Some("Анна"));
+        assert_eq!(leads[0].contact.identities.len(), 2);
+        assert_eq!(
+            leads[0].contact.identities.iter().find(|it| it.kind == patchbay_schemas::IdentityKind::Phone).unwrap().value,
+            "+79123456789"
+        );
+        let timeline = world.store.interactions(workspace, Of::Lead(leads[0].id.parse().unwrap()), None, 10).await.unwrap();
+        assert_eq!(timeline[0].event["payload"]["text"], "Здравствуйте");
+        let (kept, body) = world.store.delivery(workspace, delivery.id).await.unwrap().unwrap();
+        assert_eq!((kept.outcome.as_str(), body.as_deref()), ("accepted", Some(b"\xff raw".as_slice())));
+        world.assert_sound().await;
+    });
+}
+
+#[test]
+fn a_repeated_delivery_is_a_duplicate_in_the_same_batch_and_in_a_later_one() {
+    on_both("duplicate", |world| async move {
+        let batch = [world.said("1", vec![Identity::handle("42")]), world.said("1", vec![Identity::handle("42")])];
+        assert_eq!(world.ingest(&batch).await, [Outcome::Accepted, Outcome::Duplicate]);
+        assert_eq!(world.ingest(&[world.said("1", vec![Identity::handle("42")])]).await, [Outcome::Duplicate]);
+        let sums = world.store.sums(world.origin.workspace).await.unwrap();
+        let ours = sums.iter().find(|it| it.connection == world.origin.connection.to_string()).unwrap();
+        assert_eq!((ours.received, ours.accepted, ours.duplicate), (3, 1, 2));
+        world.assert_sound().await;
+    });
+}
+
+#[test]
+fn contacts_that_share_an_identity_become_one_and_keep_what_each_had() {
+    on_both("merge", |world| async move {
+        let workspace = world.origin.workspace;
+        world.ingest(&[world.said("1", vec![Identity::handle("42")])]).await;
+        world.ingest(&[world.said("2", vec![Identity::phone("+79123456789").stated()])]).await;
+        assert_eq!(world.store.contacts(workspace, None, None, 10).await.unwrap().len(), 2);
+        world.ingest(&[world.said("3", vec![Identity::handle("42"), Identity::phone("+79123456789")])]).await;
+        let people = world.store.contacts(workspace, None, None, 10).await.unwrap();
+        assert_eq!((people.len(), people[0].identities.len()), (1, 2));
+        let of = Of::Contact(people[0].id.parse().unwrap());
+        assert_eq!(world.store.interactions(workspace, of, None, 10).await.unwrap().len(), 3);
+        let found = world.store.contacts(workspace, Some("+79123456789"), None, 10).await.unwrap();
+        assert_eq!(found[0].id, people[0].id, "the phone leads to the one contact, although the other had it first");
+        world.ingest(&[world.said("4", vec![Identity::phone("+79123456789")])]).await;
+        assert_eq!(world.store.contacts(workspace, None, None, 10).await.unwrap().len(), 1);
+        world.assert_sound().await;
+    });
+}
+
+#[test]
+fn two_writers_make_one_contact_of_one_person() {
+    on_both("race", |world| async move {
+        let world = Arc::new(world);
+        let mut tasks = tokio::task::JoinSet::new();
+        for writer in 0..2_i64 {
+            let world = Arc::clone(&world);
+            tasks.spawn(async move {
+                for round in 0..25 {
+                    let batch: Vec<Intake> = (0..4)
+                        .map(|at| world.said(&format!("{round}-{writer}-{at}"), vec![Identity::handle(format!("{}", round % 5))]))
+                        .collect();
+                    world.store.ingest(&batch, &world.contexts, writer).await.unwrap();
+                }
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap();
+        }
+        let workspace = world.origin.workspace;
+        assert_eq!(world.store.contacts(workspace, None, None, 100).await.unwrap().len(), 5);
+        assert_eq!(world.store.leads(workspace, &LeadFilter::default(), None, 100).await.unwrap().len(), 5);
+        assert_eq!(world.store.interactions(workspace, Of::Everybody, None, 500).await.unwrap().len(), 200);
+        world.assert_sound().await;
+    });
+}
+
+#[test]
+fn a_lane_keeps_its_order_and_ends_empty() {
+    on_both("lane", |world| async move {
+        world.ingest(&[world.said("1", vec![Identity::handle("42")])]).await;
+        let lanes = world.store.claim_lanes(world.sink, "hub", 10, 60_000).await.unwrap();
+        assert_eq!(lanes.len(), 1);
+        assert!(world.store.claim_lanes(world.sink, "other", 10, 60_000).await.unwrap().is_empty(), "a leased lane is nobody else's");
+        let rows = world.store.waiting(&lanes[0]).await.unwrap();
+        assert!(matches!((&rows[0].ask, &rows[1].ask), (Asked::Upsert(_), Asked::Add(_))));
+        // Something comes in while the lane is served.
+        world.ingest(&[world.said("2", vec![Identity::handle("42")])]).await;
+        let reference = Reference { kind: "lead", local: lanes[0].lane.clone(), remote: "7".to_owned(), details: "{}".to_owned() };
+        let done = |id, reference| Tried { id, at: 0, took_ms: 1, end: End::Delivered { reference } };
+        let tried = [done(rows[0].id, Some(reference)), done(rows[1].id, None)];
+        assert!(world.store.finish(&lanes[0], &tried, Some(Release::Done), 0).await.unwrap());
+        assert_eq!(world.store.reference(world.sink, "lead", &lanes[0].lane).await.unwrap().unwrap().0, "7");
+        let again = world.store.claim_lanes(world.sink, "hub", 10, 60_000).await.unwrap();
+        assert_eq!(again.len(), 1, "what came in meanwhile is not forgotten");
+        assert!(!world.store.finish(&lanes[0], &[], Some(Release::Done), 0).await.unwrap(), "a lost lease writes nothing");
+        let row = world.store.waiting(&again[0]).await.unwrap().remove(0);
+        let dead = Tried { id: row.id, at: 0, took_ms: 1, end: End::Dead { reason: "vendor.http_400: no".to_owned() } };
+        assert!(world.store.finish(&again[0], &[dead], Some(Release::Done), 0).await.unwrap());
+        assert_eq!(world.store.next_due(world.sink).await.unwrap(), None);
+        world.assert_sound().await;
+        let workspace = world.origin.workspace;
+        assert_eq!(world.store.dead_letters(workspace, None, None, 10).await.unwrap()[0].reason, "vendor.http_400: no");
+        assert!(world.store.redrive_outbox(workspace, row.id).await.unwrap());
+        assert_eq!(world.store.claim_lanes(world.sink, "hub", 10, 60_000).await.unwrap().len(), 1);
+        world.assert_sound().await;
+    });
+}
+
+#[test]
+fn a_lane_whose_worker_died_says_so_to_the_next_one() {
+    on_both("abandoned", |world| async move {
+        world.ingest(&[world.said("1", vec![Identity::handle("42")])]).await;
+        assert!(!world.store.claim_lanes(world.sink, "hub", 10, 60_000).await.unwrap()[0].abandoned);
+        assert_eq!(world.store.release_own_leases("other").await.unwrap(), 0);
+        assert_eq!(world.store.release_own_leases("hub").await.unwrap(), 1);
+        assert!(world.store.claim_lanes(world.sink, "hub", 10, 60_000).await.unwrap()[0].abandoned);
+    });
+}
+
+#[test]
+fn what_is_dead_is_kept_and_can_be_redriven() {
+    on_both("redrive", |world| async move {
+        let workspace = world.origin.workspace;
+        let trapped = world.intake(Reading::Dead("connector.trap: unreachable".to_owned()));
+        assert_eq!(world.ingest(std::slice::from_ref(&trapped)).await, [Outcome::Dead]);
+        assert_eq!(world.store.dead_letters(workspace, Some(world.origin.connection), None, 10).await.unwrap().len(), 1);
+        let mended = Intake { id: trapped.id, ..world.said("1", vec![Identity::handle("42")]) };
+        let outcome = world.store.redrive_delivery(Outcome::Dead, &mended, &world.contexts, 100).await.unwrap();
+        assert_eq!(outcome, Outcome::Accepted);
+        assert!(world.store.dead_letters(workspace, None, None, 10).await.unwrap().is_empty());
+        assert_eq!(world.store.deliveries(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap()[0].outcome, "accepted");
+        world.assert_sound().await;
+        assert!(world.store.redrive_delivery(Outcome::Dead, &mended, &world.contexts, 100).await.is_err(), "once is enough");
+        world.assert_sound().await;
+    });
+}
+
+#[test]
+fn the_doctor_sees_what_does_not_add_up() {
+    on_both("doctor", |world| async move {
+        world.ingest(&[world.said("1", vec![Identity::handle("42")])]).await;
+        world.assert_sound().await;
+        let mut tx = world.store.db.begin().await.unwrap();
+        tx.execute("delete from interactions", Vec::new()).await.unwrap();
+        tx.execute("update counters set received = received + 1 where received > 0", Vec::new()).await.unwrap();
+        tx.execute("delete from lanes", Vec::new()).await.unwrap();
+        tx.commit().await.unwrap();
+        let violated = world.store.examine().await.unwrap().into_iter().filter(|it| !it.violations.is_empty()).count();
+        assert_eq!(violated, 4, "received ≠ outcomes, received ≠ rows, events without interaction, rows without lane");
+    });
+}
+
+#[test]
+fn state_has_a_quota_an_end_and_a_compare_and_set() {
+    on_both("state", |world| async move {
+        let (store, id) = (&world.store, world.origin.connection);
+        let replace = |key: &'static str, expected: Expected<'static>, value: Option<&'static [u8]>, expires_at, now| {
+            store.state_replace(id, key, expected, value, expires_at, now, 20)
+        };
+        assert!(replace("a", Expected::Nothing, Some(b"12345"), None, 0).await.unwrap());
+        assert!(!replace("a", Expected::Nothing, Some(b"6"), None, 0).await.unwrap());
+        assert!(replace("a", Expected::Bytes(b"12345"), Some(b"67890"), None, 0).await.unwrap());
+        assert!(replace("b", Expected::Any, Some(b"123456789"), Some(10), 0).await.unwrap());
+        assert!(matches!(replace("c", Expected::Any, Some(b"12345"), None, 0).await, Err(StoreError::StateQuota { quota: 20 })));
+        assert_eq!(store.state_get(id, "b", 9).await.unwrap().as_deref(), Some(b"123456789".as_slice()));
+        assert_eq!(store.state_get(id, "b", 10).await.unwrap(), None);
+        assert!(replace("c", Expected::Any, Some(b"12345"), None, 10).await.unwrap(), "what expired makes room");
+        assert!(replace("a", Expected::Any, None, None, 10).await.unwrap());
+        assert_eq!(store.state_get(id, "a", 10).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn tokens_open_their_workspace_until_they_are_revoked() {
+    on_both("tokens", |world| async move {
+        let workspace = world.origin.workspace;
+        let (id, token) = world.store.create_token(workspace, "test").await.unwrap();
+        assert_eq!(world.store.token_workspace(&token).await.unwrap(), Some(workspace));
+        assert_eq!(world.store.token_workspace("pb_other").await.unwrap(), None);
+        assert!(world.store.revoke_token(workspace, id).await.unwrap());
+        assert_eq!(world.store.token_workspace(&token).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_removed_connection_keeps_its_history_and_loses_its_secrets() {
+    on_both("removed", |world| async move {
+        let (workspace, id) = (world.origin.workspace, world.origin.connection);
+        let before = world.store.connections_revision().await.unwrap();
+        assert!(world.store.set_connection_state(workspace, id, &ConnectionState::Removed).await.unwrap());
+        assert!(world.store.connections_revision().await.unwrap() > before);
+        assert!(world.store.sealed_secrets(id).await.unwrap().is_empty());
+        assert_eq!(world.store.connections(workspace, None, 10).await.unwrap().len(), 1);
+        assert_eq!(world.store.connection(workspace, id).await.unwrap().unwrap().state, ConnectionState::Removed);
+        assert!(!world.store.set_connection_state(workspace, id, &ConnectionState::Active).await.unwrap(), "gone is gone");
+        let stranger: WorkspaceId = world.store.ids.next();
+        assert_eq!(world.store.connection(stranger, id).await.unwrap(), None);
+    });
+}
