@@ -1,0 +1,51 @@
+//! What the hub can do on this machine, as ratios within one run.
+//!
+//! `cargo bench -p patchbay-tests` measures on SQLite, and on PostgreSQL too where `PATCHBAY_POSTGRES_URL` is set. Words after `--`
+//! choose parts: `plugin store path pace growth start`. The load generator runs on the same cores as the hub.
+
+mod growth;
+mod load;
+mod path;
+mod plugin;
+mod process;
+mod start;
+mod store;
+mod world;
+
+use std::time::Duration;
+
+/// How long each part is measured.
+pub const SPAN: Duration = Duration::from_secs(6);
+
+fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    if chosen.first().is_some_and(|it| it == process::ROLE) {
+        process::serve(&chosen[1..]);
+        return;
+    }
+    let wanted = |part: &str| chosen.is_empty() || chosen.iter().any(|it| it == part);
+    let databases = world::databases();
+    if wanted("plugin") {
+        plugin::measure();
+    }
+    for database in &databases {
+        let ceiling = if wanted("store") || wanted("path") { Some(store::ceiling(database)) } else { None };
+        if wanted("path") {
+            path::measure(database, ceiling);
+        }
+        if wanted("pace") {
+            path::pace(database);
+        }
+        if wanted("growth") {
+            growth::measure(database);
+        }
+    }
+    if wanted("start") {
+        start::measure();
+    }
+}
+
+/// Prints one figure: what it is, its value, and how it stands to its limit.
+pub fn figure(what: &str, value: impl std::fmt::Display, beside: impl std::fmt::Display) {
+    println!("{what:<58} {value:>14}   {beside}");
+}
