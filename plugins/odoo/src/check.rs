@@ -24,7 +24,13 @@ pub fn check(client: Client<'_>, config: &Config) -> Result<Value, Failure> {
         }
     }
     if rights.len() < 3 {
-        return Err(Failure::reauthorise("odoo.access", format!("the key's user may only {rights:?} leads: it needs the right \"Sales: User: All Documents\"")));
+        return Err(Failure::reauthorise(
+            "odoo.access",
+            format!(
+                "the key's user may only {} leads: it needs the right \"Sales: User: All Documents\"",
+                if rights.is_empty() { "not see".to_owned() } else { rights.join(", ") }
+            ),
+        ));
     }
     let stages: Vec<String> = client
         .search("crm.stage", json!({ "domain": [], "fields": ["name"], "order": "sequence, id" }))?
@@ -34,7 +40,7 @@ pub fn check(client: Client<'_>, config: &Config) -> Result<Value, Failure> {
     for name in [&config.stage_interest, &config.stage_lead, &config.stage_client, &config.stage_refused] {
         let name = name.trim();
         if !matches!(name, "" | "won" | "lost") && !stages.iter().any(|it| it == name) {
-            return Err(Failure::never("odoo.stage", format!("Odoo has no stage \"{name}\"; it has {stages:?}")));
+            return Err(Failure::never("odoo.stage", format!("Odoo has no stage \"{name}\"; it has {}", stages.join(", "))));
         }
     }
     for name in config.users.values().chain([&config.default_user]) {

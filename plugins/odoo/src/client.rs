@@ -43,7 +43,7 @@ impl<'a> Client<'a> {
             arguments["context"] = json!({});
         }
         arguments["context"]["lang"] = json!("en_US");
-        self.ask(Ask { method: "POST", path: format!("/json/2/{model}/{method}"), body: arguments.to_string().into_bytes() })
+        self.ask(Ask { method: "POST", path: format!("/json/2/{model}/{method}"), body: text(&arguments).into_bytes() })
     }
 
     /// `search_read`: the records of a domain.
@@ -63,8 +63,18 @@ impl<'a> Client<'a> {
 
     fn ask(self, ask: Ask) -> Result<Value, Failure> {
         let answer = (self.transport)(ask)?;
-        if answer.status == 200 { answer.json() } else { Err(fault(&answer)) }
+        if answer.status != 200 {
+            return Err(fault(&answer));
+        }
+        patchbay_sdk::json::parse(&answer.body).map_err(|_| strange("JSON"))
     }
+}
+
+/// A value as JSON text.
+#[must_use]
+pub fn text<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    // Only a map whose keys are no texts cannot be written, and there is none here.
+    patchbay_sdk::json::write(value).unwrap_or_default()
 }
 
 fn records(value: Value) -> Result<Vec<Record>, Failure> {
@@ -73,6 +83,7 @@ fn records(value: Value) -> Result<Vec<Record>, Failure> {
 }
 
 /// Odoo answered 200 with something that the method never gives.
+#[must_use]
 pub fn strange(wanted: &str) -> Failure {
     Failure::later("odoo.answer", format!("Odoo answered something else than {wanted}"))
 }
@@ -83,17 +94,21 @@ pub fn strange(wanted: &str) -> Failure {
 pub fn fault(answer: &Answer) -> Failure {
     let body = answer.value();
     let name = body["name"].as_str().unwrap_or("");
-    let text = first_line(body["message"].as_str().unwrap_or(""));
-    let says = |what: &str| if text.is_empty() { format!("{what} (HTTP {})", answer.status) } else { format!("{what}: {text}") };
+    let line = first_line(body["message"].as_str().unwrap_or(""));
+    let says = |what: &str| if line.is_empty() { format!("{what} (HTTP {})", answer.status) } else { format!("{what}: {line}") };
     match answer.status {
         401 => Failure::reauthorise("odoo.key", says("Odoo refused the API key")),
         403 => Failure::reauthorise("odoo.access", says("the user of the API key lacks a right")),
-        404 if name == "odoo.exceptions.MissingError" && text_names_lead(&body) => Failure::never(RECORD_MISSING, says("the record is gone")),
-        404 if name == "odoo.exceptions.MissingError" => Failure::never("odoo.missing", says("something that the record points at is gone")),
+        404 if name == "odoo.exceptions.MissingError" && text_names_lead(&body) => {
+            Failure::never(RECORD_MISSING, says("the record is gone"))
+        }
+        404 if name == "odoo.exceptions.MissingError" => {
+            Failure::never("odoo.missing", says("something that the record points at is gone"))
+        }
         404 if name.is_empty() => Failure::reauthorise("odoo.database", says("there is no such database, or no Odoo, at this address")),
         404 => Failure::reauthorise("odoo.module", says("the CRM app is not installed, or this Odoo is older than 19")),
         409 => Failure::later("odoo.busy", says("somebody else holds the record")),
-        422 if is_race(&text) => Failure::later("odoo.race", says("somebody made the same thing at the same moment")),
+        422 if is_race(&line) => Failure::later("odoo.race", says("somebody made the same thing at the same moment")),
         500 if name.starts_with("builtins.") => Failure::never("odoo.invalid", says("Odoo cannot read what was sent")),
         500 => Failure::later("odoo.error", says("Odoo failed")),
         408 | 425 | 429 | 502..=599 => {
@@ -116,6 +131,7 @@ pub fn is_race(text: &str) -> bool {
 }
 
 /// The first line of Odoo's message, not too long: what follows is for developers.
+#[must_use]
 pub fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or("").chars().take(200).collect()
 }

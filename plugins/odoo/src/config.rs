@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use patchbay_sdk::Failure;
+use serde_json::Value;
 
 /// The connection's configuration, as `connector.toml` describes it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Where Odoo answers, without a path.
     pub base_url: String,
@@ -41,8 +41,7 @@ pub struct Config {
 }
 
 /// What to do when Odoo already has an open record of the person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// That record becomes the lead's.
     Join,
@@ -51,8 +50,7 @@ pub enum Existing {
 }
 
 /// What to do when somebody deleted the record in Odoo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
     /// Make it again.
     Recreate,
@@ -83,6 +81,44 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Reads the configuration; what is absent has its default.
+    pub fn read(value: &Value) -> Result<Self, Failure> {
+        let mut config = Self::default();
+        for (place, name) in [
+            (&mut config.base_url, "base_url"),
+            (&mut config.database, "database"),
+            (&mut config.record_type, "record_type"),
+            (&mut config.stage_interest, "stage_interest"),
+            (&mut config.stage_lead, "stage_lead"),
+            (&mut config.stage_client, "stage_client"),
+            (&mut config.stage_refused, "stage_refused"),
+            (&mut config.default_user, "default_user"),
+            (&mut config.next_contact, "next_contact"),
+            (&mut config.activity_type, "activity_type"),
+            (&mut config.utc_offset, "utc_offset"),
+        ] {
+            if let Some(text) = value[name].as_str() {
+                text.clone_into(place);
+            }
+        }
+        let wrong = |name: &str| Failure::never("odoo.config", format!("`{name}` has a value that this connector does not know"));
+        config.existing = match value["existing"].as_str() {
+            None | Some("join") => Existing::Join,
+            Some("always_new") => Existing::AlwaysNew,
+            Some(_) => return Err(wrong("existing")),
+        };
+        config.deleted = match value["deleted"].as_str() {
+            None | Some("recreate") => Deleted::Recreate,
+            Some("stop") => Deleted::Stop,
+            Some(_) => return Err(wrong("deleted")),
+        };
+        config.channel_as_source = value["channel_as_source"].as_bool().unwrap_or(true);
+        for (name, user) in value["users"].as_object().into_iter().flatten() {
+            config.users.insert(name.clone(), user.as_str().unwrap_or_default().to_owned());
+        }
+        Ok(config)
+    }
+
     /// The address of a record for people.
     #[must_use]
     pub fn link(&self, id: i64) -> String {

@@ -65,6 +65,7 @@ impl Row {
 }
 
 /// Makes the records. What cannot be made together is made one by one, so that each line fails for itself.
+#[must_use]
 pub fn load(client: Client<'_>, rows: &[&Row]) -> Vec<Result<Loaded, Failure>> {
     let alike = rows.first().is_some_and(|first| rows.iter().all(|it| it.columns == first.columns));
     if rows.len() > 1
@@ -98,7 +99,11 @@ fn import(client: Client<'_>, rows: &[&Row]) -> Result<Answered, Failure> {
     let columns = rows.first().map(|it| it.columns.clone()).unwrap_or_default();
     let data: Vec<&Vec<String>> = rows.iter().map(|it| &it.values).collect();
     let may_create: serde_json::Map<String, Value> = OPTIONAL.iter().map(|it| ((*it).to_owned(), json!(true))).collect();
-    let answer = client.call("crm.lead", "load", json!({ "fields": columns, "data": data, "context": { "name_create_enabled_fields": may_create } }))?;
+    let answer = client.call(
+        "crm.lead",
+        "load",
+        json!({ "fields": columns, "data": data, "context": { "name_create_enabled_fields": may_create } }),
+    )?;
     if let Some(ids) = answer["ids"].as_array() {
         let ids: Vec<i64> = ids.iter().filter_map(Value::as_i64).collect();
         return if ids.len() == rows.len() { Ok(Answered::Ids(ids)) } else { Err(strange("one id for each new record")) };

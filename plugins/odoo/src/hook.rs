@@ -5,6 +5,7 @@ use patchbay_sdk::schemas::{Event, EventBody, Extra, RecordAction, RecordChange}
 use patchbay_sdk::{Failure, Request};
 use serde_json::Value;
 
+use crate::client::text;
 use crate::payload::Record;
 use crate::{map, same, time};
 
@@ -15,7 +16,7 @@ const MAPPED: [&str; 6] = ["name", "contact_name", "phone", "email_from", "partn
 ///
 /// One change is posted up to fifteen times: all have one id, of the record, the time of the change and what is said.
 pub fn events(request: &Request) -> Result<Vec<Event>, Failure> {
-    let hook: Value = request.json()?;
+    let hook: Value = request.value()?;
     let id = hook["_id"].as_i64().or_else(|| hook["id"].as_i64());
     let (Some(id), Some(model)) = (id, hook["_model"].as_str().map(str::to_owned)) else {
         return Err(Failure::never("odoo.hook", "an automation rule of Odoo sends _id and _model"));
@@ -44,7 +45,7 @@ pub fn events(request: &Request) -> Result<Vec<Event>, Failure> {
     let action = if deleted { RecordAction::Deleted } else { RecordAction::Changed };
     let word = if deleted { "deleted" } else { "hook" };
     Ok(vec![Event {
-        id: format!("{word}:crm.lead:{id}:{written}:{}", same::print(&said.to_string())),
+        id: format!("{word}:crm.lead:{id}:{written}:{}", same::print(&text(&said))),
         occurred_at: time::parse(written),
         body: EventBody::Record(RecordChange { entity: model, action, external_id: id.to_string(), fields, extra }),
     }])

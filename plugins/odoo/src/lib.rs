@@ -17,10 +17,10 @@ pub mod time;
 pub mod upsert;
 
 use patchbay_sdk::http::{Answer, Call};
-use patchbay_sdk::schemas::command::{Command, CommandBody, LeadUpsert};
 use patchbay_sdk::schemas::Receipt;
+use patchbay_sdk::schemas::command::{Command, CommandBody, LeadUpsert};
 use patchbay_sdk::serde_json::Value;
-use patchbay_sdk::{Connector, Failure, Page, Reply, Request, host};
+use patchbay_sdk::{CommandKind, Connector, Failure, Page, Reply, Request, host};
 
 use client::{Ask, Client};
 use config::Config;
@@ -28,27 +28,29 @@ use config::Config;
 struct Odoo;
 
 impl Connector for Odoo {
+    const COMMANDS: &'static [CommandKind] = &[CommandKind::LeadUpsert, CommandKind::InteractionAdd];
+
     fn webhook(request: Request) -> Result<Reply, Failure> {
         Ok(Reply::ok(hook::events(&request)?))
     }
 
     fn poll(cursor: Option<String>, limit: u32) -> Result<Page, Failure> {
-        poll::poll(Client::new(&send), &host::config()?, cursor.as_deref(), limit, host::now())
+        poll::poll(Client::new(&send), &config()?, cursor.as_deref(), limit, host::now())
     }
 
     fn execute(command: Command) -> Result<Receipt, Failure> {
-        execute_all(Client::new(&send), &host::config()?, &[command]).pop().unwrap_or_else(|| Err(Failure::unsupported("commands")))
+        execute_all(Client::new(&send), &config()?, &[command]).pop().unwrap_or_else(|| Err(Failure::unsupported("commands")))
     }
 
     fn execute_batch(batch: Vec<Command>) -> Vec<Result<Receipt, Failure>> {
-        match host::config() {
+        match config() {
             Ok(config) => execute_all(Client::new(&send), &config, &batch),
             Err(failure) => batch.iter().map(|_| Err(failure.clone())).collect(),
         }
     }
 
     fn check() -> Result<Value, Failure> {
-        check::check(Client::new(&send), &host::config()?)
+        check::check(Client::new(&send), &config()?)
     }
 }
 
@@ -71,6 +73,10 @@ pub fn execute_all(client: Client<'_>, config: &Config, batch: &[Command]) -> Ve
             CommandBody::MessageSend(_) => Err(Failure::unsupported("message.send")),
         })
         .collect()
+}
+
+fn config() -> Result<Config, Failure> {
+    Config::read(&host::settings()?)
 }
 
 fn send(ask: Ask) -> Result<Answer, Failure> {

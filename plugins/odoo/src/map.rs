@@ -1,11 +1,9 @@
 //! A record of Odoo in the hub's words.
 
 use patchbay_sdk::schemas::event::RecordFields;
-use patchbay_sdk::schemas::{
-    Event, EventBody, Extra, Identity, Name, Person, RecordAction, RecordChange, Responsible, Stage, Timestamp,
-};
-use serde_json::json;
+use patchbay_sdk::schemas::{Event, EventBody, Extra, Identity, Name, Person, RecordAction, RecordChange, Responsible, Stage, Timestamp};
 
+use crate::client::text;
 use crate::config::Config;
 use crate::payload::Record;
 use crate::{same, time};
@@ -18,7 +16,7 @@ pub fn changed(record: &Record, next: Option<Timestamp>, at: &str, config: &Conf
     let action = if record.text("create_date") == written { RecordAction::Created } else { RecordAction::Updated };
     let fields = fields(record, next, config);
     let extra = extra(record);
-    let print = same::print(&format!("{}{}", json!(fields), json!(extra)));
+    let print = same::print(&format!("{}{}", text(&fields), text(&extra)));
     Event {
         id: format!("crm.lead:{}:{written}:{print}", record.id()),
         occurred_at: time::parse(at),
@@ -36,8 +34,7 @@ fn fields(record: &Record, next: Option<Timestamp>, config: &Config) -> RecordFi
     let user = record.link("user_id");
     RecordFields {
         stage: stage(record, config),
-        responsible: (user != 0)
-            .then(|| Responsible { id: Some(user.to_string()), name: record.link_name("user_id").to_owned() }),
+        responsible: (user != 0).then(|| Responsible { id: Some(user.to_string()), name: record.link_name("user_id").to_owned() }),
         title: record.present("name"),
         next_contact_at: next,
         tags: None,
@@ -47,7 +44,8 @@ fn fields(record: &Record, next: Option<Timestamp>, config: &Config) -> RecordFi
 
 /// The hub's stage of a record: the one whose name the configuration gives, else won, lost, and by what is known of the person.
 fn stage(record: &Record, config: &Config) -> Option<Stage> {
-    let lost = || Stage::Refused { reason: Some(record.link_name("lost_reason_id").to_owned()).filter(|it| !it.is_empty()), return_at: None };
+    let lost =
+        || Stage::Refused { reason: Some(record.link_name("lost_reason_id").to_owned()).filter(|it| !it.is_empty()), return_at: None };
     let name = match record.text("won_status") {
         "won" => "won",
         "lost" => "lost",

@@ -22,7 +22,9 @@ pub fn plan(client: Client<'_>, config: &Config, id: i64, at: Timestamp, user: i
     if look {
         let domain = json!([["res_model", "=", "crm.lead"], ["res_id", "=", id], ["summary", "=like", format!("{SUMMARY}%")]]);
         let fields = ["date_deadline", "summary"];
-        if let Some(ours) = client.search("mail.activity", json!({ "domain": domain, "fields": fields, "order": "id", "limit": 1 }))?.first() {
+        if let Some(ours) =
+            client.search("mail.activity", json!({ "domain": domain, "fields": fields, "order": "id", "limit": 1 }))?.first()
+        {
             if ours.text("date_deadline") != day || ours.text("summary") != summary {
                 let vals = json!({ "date_deadline": day, "summary": summary });
                 client.call("mail.activity", "write", json!({ "ids": [ours.id()], "vals": vals }))?;

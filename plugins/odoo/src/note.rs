@@ -4,9 +4,9 @@ use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::command::InteractionAdd;
 use patchbay_sdk::schemas::interaction::{CallResult, Revision};
 use patchbay_sdk::schemas::{Detail, Direction, Extra, Interaction, Receipt};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::{Client, strange};
+use crate::client::{Client, strange, text};
 use crate::html;
 use crate::time;
 
@@ -105,26 +105,26 @@ fn headline(it: &Interaction) -> String {
 }
 
 fn detail(html: &mut String, it: &Interaction) {
-    let text = |it: &Option<String>| it.clone().unwrap_or_default();
+    let some = |it: &Option<String>| it.clone().unwrap_or_default();
     match &it.detail {
-        Detail::Message(message) => html::line(html, "Forwarded from", &text(&message.forwarded_from)),
+        Detail::Message(message) => html::line(html, "Forwarded from", &some(&message.forwarded_from)),
         Detail::Call(call) => {
             html::line(html, "Called number", it.source.line.as_deref().unwrap_or(""));
             html::line(html, "Waited", &call.wait_s.map(seconds).unwrap_or_default());
             html::line(html, "Talked", &call.talk_s.map(seconds).unwrap_or_default());
-            html::line(html, "Recording", &text(&call.recording));
+            html::line(html, "Recording", &some(&call.recording));
         }
         Detail::Form(form) => {
-            html::line(html, "Form", &text(&form.name));
+            html::line(html, "Form", &some(&form.name));
             for (name, value) in &form.fields {
-                html::line(html, name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                html::line(html, name, &value.as_str().map_or_else(|| text(value), str::to_owned));
             }
         }
         Detail::Mail(mail) => {
-            html::line(html, "Subject", &text(&mail.subject));
+            html::line(html, "Subject", &some(&mail.subject));
             html::line(html, "To", &mail.to.join(", "));
         }
-        Detail::Comment(comment) => html::line(html, "Under", &text(&comment.post)),
+        Detail::Comment(comment) => html::line(html, "Under", &some(&comment.post)),
         Detail::Rating(rating) => {
             let best = rating.max.map(|it| format!(" of {}", number(it))).unwrap_or_default();
             html::line(html, "Score", &format!("{}{best}", number(rating.score)));
@@ -137,6 +137,6 @@ fn seconds(all: u32) -> String {
 }
 
 fn number(it: f64) -> String {
-    let text = Value::from(it).to_string();
-    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+    let number = text(&it);
+    number.strip_suffix(".0").map(str::to_owned).unwrap_or(number)
 }

@@ -11,10 +11,9 @@ use std::collections::BTreeMap;
 
 use patchbay_sdk::schemas::{Event, Timestamp};
 use patchbay_sdk::{Failure, Page};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, text};
 use crate::config::Config;
 use crate::payload::{LEAD_FIELDS, Record};
 use crate::{map, next, time};
@@ -23,7 +22,7 @@ use crate::{map, next, time};
 pub const OVERLAP_S: i64 = 120;
 
 /// Where the poll stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
     /// Begin of the window, in Odoo's time.
     pub since: String,
@@ -32,19 +31,39 @@ pub struct Cursor {
     /// Milliseconds on the hub's clock when it was first seen.
     pub seen_ms: i64,
     /// End of the window of a round under way.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub until: String,
     /// What the round reads now.
-    #[serde(default)]
     pub phase: Phase,
     /// The last id that it read.
-    #[serde(default)]
     pub after: i64,
 }
 
+impl Cursor {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let wrong = || Failure::never("odoo.cursor", "this is no cursor of this connector");
+        let value = patchbay_sdk::json::parse(text.as_bytes()).map_err(|_| wrong())?;
+        let text = |key: &str| value[key].as_str().map(str::to_owned);
+        let phase = if value["phase"] == "activities" { Phase::Activities } else { Phase::Leads };
+        Ok(Self {
+            since: text("since").ok_or_else(wrong)?,
+            top: text("top").ok_or_else(wrong)?,
+            seen_ms: value["seen_ms"].as_i64().ok_or_else(wrong)?,
+            until: text("until").unwrap_or_default(),
+            phase,
+            after: value["after"].as_i64().unwrap_or(0),
+        })
+    }
+
+    fn written(&self) -> String {
+        let phase = if self.phase == Phase::Leads { "leads" } else { "activities" };
+        text(&json!({
+            "since": self.since, "top": self.top, "seen_ms": self.seen_ms, "until": self.until, "phase": phase, "after": self.after,
+        }))
+    }
+}
+
 /// The parts of a round.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Changed records.
     #[default]
@@ -58,10 +77,9 @@ pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u3
     let Some(cursor) = cursor else {
         let top = newest(client, config)?;
         let since = if top.is_empty() { "1970-01-01 00:00:00".to_owned() } else { time::later(&top, 1) };
-        return page(Vec::new(), &Cursor { since, top, seen_ms: now.as_millisecond(), ..Cursor::default() });
+        return Ok(page(Vec::new(), &Cursor { since, top, seen_ms: now.as_millisecond(), ..Cursor::default() }));
     };
-    let mut cursor: Cursor =
-        serde_json::from_str(cursor).map_err(|error| Failure::never("odoo.cursor", format!("this is no cursor of this connector: {error}")))?;
+    let mut cursor = Cursor::parse(cursor)?;
     if cursor.until.is_empty() {
         let top = newest(client, config)?;
         if top != cursor.top {
@@ -70,7 +88,7 @@ pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u3
         }
         let until = time::later(&cursor.top, 1);
         if until <= cursor.since {
-            return page(Vec::new(), &cursor);
+            return Ok(page(Vec::new(), &cursor));
         }
         cursor.until = until;
     }
@@ -86,7 +104,7 @@ pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u3
     } else {
         cursor = finished(cursor, now);
     }
-    page(events, &cursor)
+    Ok(page(events, &cursor))
 }
 
 /// The round is over. Its window opens again for transactions that were still under way, until they must have ended.
@@ -96,9 +114,8 @@ fn finished(cursor: Cursor, now: Timestamp) -> Cursor {
     Cursor { since, top: cursor.top, seen_ms: cursor.seen_ms, ..Cursor::default() }
 }
 
-fn page(events: Vec<Event>, cursor: &Cursor) -> Result<Page, Failure> {
-    let text = serde_json::to_string(cursor).map_err(|error| Failure::never("odoo.cursor", error.to_string()))?;
-    Ok(Page { events, next_cursor: Some(text), more: !cursor.until.is_empty() })
+fn page(events: Vec<Event>, cursor: &Cursor) -> Page {
+    Page { events, next_cursor: Some(cursor.written()), more: !cursor.until.is_empty() }
 }
 
 /// The newest change of a record or an activity; empty where there is none.

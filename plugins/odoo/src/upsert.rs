@@ -29,7 +29,9 @@ pub fn upsert_all(client: Client<'_>, config: &Config, batch: &[&LeadUpsert]) ->
         }
         match find(client, config, upsert, &wanted) {
             Err(failure) => results[index] = Some(Err(failure)),
-            Ok(Found::Record(record, how)) => results[index] = Some(update(client, config, upsert, &wanted, &record, how).map_err(vanished)),
+            Ok(Found::Record(record, how)) => {
+                results[index] = Some(update(client, config, upsert, &wanted, &record, how).map_err(vanished));
+            }
             Ok(Found::Nothing) => match user(client, config, upsert) {
                 Err(failure) => results[index] = Some(Err(failure)),
                 Ok(user) => waiting.push((index, Plan { row: Row::new(&upsert.lead.id, &wanted, user, config), wanted, user })),
@@ -101,7 +103,8 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
         vanished = true;
         let mark = format!("Patchbay {}<", upsert.lead.id);
         let domain = json!([["description", "ilike", mark]]);
-        let arguments = json!({ "domain": domain, "fields": LEAD_FIELDS, "order": "id desc", "limit": 5, "context": { "active_test": false } });
+        let arguments =
+            json!({ "domain": domain, "fields": LEAD_FIELDS, "order": "id desc", "limit": 5, "context": { "active_test": false } });
         if let Some(record) = client.search("crm.lead", arguments)?.into_iter().find(|it| it.text("description").contains(&mark)) {
             return Ok(Found::Record(record, "merged"));
         }
@@ -120,7 +123,8 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
 /// The newest open record of the person. Odoo compares phones without separators but with whatever prefix was typed,
 /// so it is asked for the last digits, and the whole numbers are compared here.
 fn same_person(client: Client<'_>, wanted: &Wanted) -> Result<Option<Record>, Failure> {
-    let mut any: Vec<Value> = wanted.phones.iter().filter_map(|it| same::tail(it)).map(|it| json!(["phone_mobile_search", "ilike", it])).collect();
+    let mut any: Vec<Value> =
+        wanted.phones.iter().filter_map(|it| same::tail(it)).map(|it| json!(["phone_mobile_search", "ilike", it])).collect();
     if !wanted.emails.is_empty() {
         let emails: Vec<String> = wanted.emails.iter().map(|it| it.trim().to_lowercase()).collect();
         any.push(json!(["email_normalized", "in", emails]));
@@ -177,7 +181,11 @@ fn update(
     let mut values = changes(wanted, record, base);
     for (field, model, name) in &wanted.named {
         let theirs = record.link_name(field);
-        if !name.is_empty() && name != theirs && base.may_write(field, name, theirs.is_empty()) && let Some(link) = find_or_make(client, model, name)? {
+        if !name.is_empty()
+            && name != theirs
+            && base.may_write(field, name, theirs.is_empty())
+            && let Some(link) = find_or_make(client, model, name)?
+        {
             values.insert((*field).to_owned(), json!(link));
         }
     }
@@ -205,7 +213,8 @@ fn update(
         move_to(client, &wanted.goal, id)?;
     }
     if let Some(at) = planned(upsert, config).filter(|it| base.may_write("next", &it.to_string(), true)) {
-        let user = if record.link("user_id") == 0 { values.get("user_id").and_then(Value::as_i64).unwrap_or(0) } else { record.link("user_id") };
+        let user =
+            if record.link("user_id") == 0 { values.get("user_id").and_then(Value::as_i64).unwrap_or(0) } else { record.link("user_id") };
         next::plan(client, config, id, at, user, true)?;
     }
     let mut receipt = receipt(config, upsert, wanted, id, how);

@@ -87,7 +87,7 @@ fn the_manifest_is_valid_and_agrees_with_the_code() {
         .iter()
         .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
         .collect();
-    let written: Config = serde_json::from_value(Value::Object(defaults)).expect("a configuration");
+    let written = Config::read(&Value::Object(defaults)).expect("a configuration");
     assert_eq!(format!("{written:?}"), format!("{:?}", Config::default()), "defaults stand in the manifest and in the code alike");
 }
 
@@ -100,9 +100,7 @@ fn stages_come_back_as_they_went_out() {
         let EventBody::Record(it) = event.body else { panic!("a record") };
         it.fields.stage.map(|it| it.name())
     };
-    let record = |status: &str, name: &str, active: bool, phone: Value| {
-        json!({ "id": 1, "active": active, "won_status": status, "stage_id": [1, name], "lost_reason_id": false, "phone": phone, "write_date": "2026-11-22 01:42:33" })
-    };
+    let record = |status: &str, name: &str, active: bool, phone: Value| json!({ "id": 1, "active": active, "won_status": status, "stage_id": [1, name], "lost_reason_id": false, "phone": phone, "write_date": "2026-11-22 01:42:33" });
     assert_eq!(stage(record("pending", "New", true, json!("+7"))), Some("interest"));
     assert_eq!(stage(record("pending", "Qualified", true, json!(false))), Some("lead"));
     assert_eq!(stage(record("pending", "Proposition", true, json!("+7"))), Some("lead"), "an unnamed stage with somebody to reach");

@@ -128,7 +128,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn call(State(shared): State<Arc<Shared>>, Path((model, method)): Path<(String, String)>, headers: HeaderMap, body: Bytes) -> Response {
+async fn call(
+    State(shared): State<Arc<Shared>>,
+    Path((model, method)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let plan = {
         let mut plans = lock(&shared.plans);
         let name = format!("{model}/{method}");

@@ -114,8 +114,23 @@ impl Server {
     pub fn lead(&self, id: &str) -> Value {
         let id: i64 = id.parse().expect("a number");
         let fields = json!([
-            "name", "contact_name", "phone", "email_from", "partner_name", "city", "description", "priority", "stage_id", "won_status",
-            "active", "user_id", "tag_ids", "source_id", "medium_id", "campaign_id", "lost_reason_id",
+            "name",
+            "contact_name",
+            "phone",
+            "email_from",
+            "partner_name",
+            "city",
+            "description",
+            "priority",
+            "stage_id",
+            "won_status",
+            "active",
+            "user_id",
+            "tag_ids",
+            "source_id",
+            "medium_id",
+            "campaign_id",
+            "lost_reason_id",
         ]);
         self.call("crm.lead", "read", json!({ "ids": [id], "fields": fields }))[0].clone()
     }
@@ -142,7 +157,11 @@ impl Server {
         let mut stream = TcpStream::connect(host)?;
         let head = format!(
             "{} {} HTTP/1.1\r\nhost: {host}\r\nauthorization: bearer {}\r\nx-odoo-database: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            ask.method, ask.path, self.key, self.database, ask.body.len()
+            ask.method,
+            ask.path,
+            self.key,
+            self.database,
+            ask.body.len()
         );
         stream.write_all(head.as_bytes())?;
         stream.write_all(&ask.body)?;

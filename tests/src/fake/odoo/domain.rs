@@ -111,6 +111,9 @@ fn like(text: &str, pattern: &str) -> bool {
             let rest = &pattern[1..];
             rest.is_empty() || text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| like(&text[at..], rest))
         }
-        Some(it) => text.chars().next().is_some_and(|first| (it == '_' || it == first) && like(&text[first.len_utf8()..], &pattern[it.len_utf8()..])),
+        Some(it) => text
+            .chars()
+            .next()
+            .is_some_and(|first| (it == '_' || it == first) && like(&text[first.len_utf8()..], &pattern[it.len_utf8()..])),
     }
 }

@@ -57,7 +57,9 @@ pub fn call(store: &mut Store, model: &str, method: &str, arguments: &Value) -> 
         "write" => write(store, model, &ids, arguments.get("vals")),
         "unlink" => {
             exist(store, model, &ids)?;
-            ids.iter().for_each(|id| store.remove(model, *id));
+            for id in &ids {
+                store.remove(model, *id);
+            }
             Ok(json!(true))
         }
         "has_access" => Ok(json!(true)),
@@ -194,13 +196,16 @@ enum Cell {
     Links(&'static str, Vec<String>),
 }
 
+/// A line of an import: its external id, its fields.
+type Line = (Option<String>, Vec<(String, Cell)>);
+
 fn load(store: &mut Store, arguments: &Value) -> Answer {
     let columns: Vec<&str> = arguments["fields"].as_array().into_iter().flatten().map(text).collect();
     let may_create = &arguments["context"]["name_create_enabled_fields"];
-    let mut lines: Vec<(Option<String>, Vec<(String, Cell)>)> = Vec::new();
+    let mut lines: Vec<Line> = Vec::new();
     let mut messages = Vec::new();
     for (number, data) in arguments["data"].as_array().into_iter().flatten().enumerate() {
-        let mut line = (None, Vec::new());
+        let mut line: Line = (None, Vec::new());
         for (column, value) in columns.iter().zip(data.as_array().into_iter().flatten()) {
             if *column == "id" {
                 line.0 = value.as_str().map(str::to_owned);
@@ -217,7 +222,9 @@ fn load(store: &mut Store, arguments: &Value) -> Answer {
         let named = line.1.iter().any(|(field, cell)| field == "name" && matches!(cell, Cell::Value(it) if it.is_string()));
         if !known && !named {
             let message = "Missing required value for the field 'Opportunity' (name).\nModel: 'Lead' (crm.lead)\n- create/update: a mandatory field is not set\n";
-            messages.push(json!({ "rows": { "from": number, "to": number }, "record": number, "type": "error", "field": "name", "message": message }));
+            messages.push(
+                json!({ "rows": { "from": number, "to": number }, "record": number, "type": "error", "field": "name", "message": message }),
+            );
         }
         lines.push(line);
     }
@@ -231,7 +238,8 @@ fn load(store: &mut Store, arguments: &Value) -> Answer {
 fn import(store: &mut Store, external: Option<String>, cells: Vec<(String, Cell)>) -> i64 {
     let mut values = Row::new();
     for (field, cell) in cells {
-        let mut link = |model: &str, name: &str| store.named(model, name).unwrap_or_else(|| store.insert(model, row(json!({ "name": name }))));
+        let mut link =
+            |model: &str, name: &str| store.named(model, name).unwrap_or_else(|| store.insert(model, row(json!({ "name": name }))));
         let value = match cell {
             Cell::Value(value) => value,
             Cell::Link(model, name) => json!(link(model, &name)),
@@ -277,7 +285,9 @@ fn cell(store: &Store, column: &str, value: &Value, may_create: &Value) -> Resul
             let names: Vec<String> = given.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
             if names.iter().any(|it| missing(model, it)) { Err(unknown("name", label)) } else { Ok(Cell::Links(model, names)) }
         }
-        Kind::Choice(words) if !words.contains(&given) => Err((field.to_owned(), format!("Value '{given}' not found in selection field '{label}'"))),
+        Kind::Choice(words) if !words.contains(&given) => {
+            Err((field.to_owned(), format!("Value '{given}' not found in selection field '{label}'")))
+        }
         _ if given.is_empty() => Ok(Cell::Value(json!(false))),
         _ => Ok(Cell::Value(json!(given))),
     })
@@ -334,7 +344,10 @@ fn merge(store: &mut Store, mut ids: Vec<i64>) -> Answer {
             }
         }
         for model in ["mail.message", "mail.activity"] {
-            let moved: Vec<i64> = if model == "mail.message" { store.notes(*tail) } else { store.activities(*tail) }.iter().filter_map(|it| it["id"].as_i64()).collect();
+            let moved: Vec<i64> = if model == "mail.message" { store.notes(*tail) } else { store.activities(*tail) }
+                .iter()
+                .filter_map(|it| it["id"].as_i64())
+                .collect();
             for id in moved {
                 store.update(model, id, row(json!({ "res_id": head })));
             }

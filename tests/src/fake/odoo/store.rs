@@ -58,7 +58,8 @@ const LEAD: Fields = &[
     ("write_date", Kind::Time),
     ("write_uid", Kind::Link("res.users")),
 ];
-const NAMED: Fields = &[("id", Kind::Number), ("name", Kind::Text), ("active", Kind::Flag), ("create_date", Kind::Time), ("write_date", Kind::Time)];
+const NAMED: Fields =
+    &[("id", Kind::Number), ("name", Kind::Text), ("active", Kind::Flag), ("create_date", Kind::Time), ("write_date", Kind::Time)];
 const STAGE: Fields = &[("id", Kind::Number), ("name", Kind::Text), ("sequence", Kind::Number), ("is_won", Kind::Flag)];
 const USER: Fields = &[("id", Kind::Number), ("name", Kind::Text), ("login", Kind::Text), ("share", Kind::Flag), ("active", Kind::Flag)];
 const MESSAGE: Fields = &[
@@ -319,6 +320,7 @@ impl Store {
     }
 
     /// The ids of a domain, in the order asked for.
+    #[must_use]
     pub fn search(&self, model: &str, domain: &Domain, active_test: bool, order: &str, limit: usize) -> Vec<i64> {
         let archived_too = !active_test || domain.names("active") || kind_of(model, "active").is_none();
         let fits = |row: &&Row| domain.holds(row) && (archived_too || row["active"] != false);
@@ -364,7 +366,9 @@ impl Store {
                     let keys = value.as_array().into_iter().flatten().filter_map(Value::as_str);
                     Some(keys.filter_map(|it| self.by_text.get(it)).flatten().copied().collect())
                 }
-                ("mail.message", "message_id", "=") => Some(value.as_str().and_then(|it| self.by_message.get(it)).copied().into_iter().collect()),
+                ("mail.message", "message_id", "=") => {
+                    Some(value.as_str().and_then(|it| self.by_message.get(it)).copied().into_iter().collect())
+                }
                 ("mail.activity", "res_id", "=" | "in") => {
                     let one = std::slice::from_ref(value);
                     let leads = value.as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_i64);
@@ -402,7 +406,7 @@ fn since(domain: &Domain) -> Option<String> {
     }
 }
 
-/// The machine's time as PostgreSQL keeps it: `2026-11-22 01:42:33.326725`.
+/// The machine's time as `PostgreSQL` keeps it: `2026-11-22 01:42:33.326725`.
 #[expect(clippy::disallowed_methods, reason = "a server has a clock of its own, which a test does not move")]
 pub fn now() -> String {
     format!("{:.6}", Timestamp::now()).trim_end_matches('Z').replace('T', " ")
