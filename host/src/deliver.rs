@@ -23,6 +23,9 @@ const LEASE_MS: i64 = 120_000;
 /// How often the outbox is looked at without being told: what another hub put in, what a clock made due.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The code by which a connector says that the record which it was given is not there any more.
+const RECORD_MISSING: &str = "sink.record_missing";
+
 /// Keeps one sender for each connection that carries out commands.
 pub async fn supervise(hub: Hub, wake: Arc<Notify>, changed: Arc<Notify>, workers: TaskTracker, stop: CancellationToken) {
     let senders = Arc::new(Mutex::new(HashSet::new()));
@@ -198,6 +201,11 @@ async fn judge(
     let later = |wait: i64| Some(Release::Later { due_at: now.saturating_add(wait), failures });
     if row.attempts + 1 >= backoff.tries && !matches!(retry, Retry::Reauthorise) {
         return Ok((End::Dead { reason: format!("{reason} (given up after {} tries)", row.attempts + 1) }, None));
+    }
+    if matches!(retry, Retry::Never) && reason.starts_with(RECORD_MISSING) {
+        // Somebody removed the record: the lead is written anew, and then this.
+        hub.store.forget_record(lane, row.workspace).await?;
+        return Ok((End::Failed { verdict: "later", reason }, Some(Release::More)));
     }
     Ok(match retry {
         Retry::Never => (End::Dead { reason }, None),

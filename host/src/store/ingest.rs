@@ -46,7 +46,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let known = load(&mut tx, keys).await?;
         let mut planner = Planner::new(&self.ids, contexts, known);
-        let outcomes = batch.iter().map(|it| planner.take(it.clone())).collect();
+        let outcomes = batch.iter().map(|it| planner.take(it)).collect();
         let Planner { plan, known, .. } = planner;
         write(&mut tx, plan, &known, self.clock.now_ms(), shard).await?;
         tx.commit().await?;
@@ -71,7 +71,7 @@ impl Store {
         // The delivery is in the quarantine already: it takes no further place there.
         known.quarantine.clear();
         let mut planner = Planner::new(&self.ids, contexts, known);
-        let after = planner.take(intake.clone());
+        let after = planner.take(intake);
         let Planner { mut plan, known, .. } = planner;
         let reason = plan.deliveries.pop().and_then(|it| it.reason);
         if let Some(counted) = plan.counted.get_mut(&intake.origin.connection) {
@@ -99,7 +99,7 @@ pub(super) async fn take_sent(
     let keys = Keys::of(std::slice::from_ref(intake), |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
     let known = load(tx, keys).await?;
     let mut planner = Planner::new(&store.ids, contexts, known);
-    planner.take(intake.clone());
+    planner.take(intake);
     let Planner { plan, known, .. } = planner;
     write(tx, plan, &known, store.clock.now_ms(), crate::committer::DELIVERY_SHARD).await
 }

@@ -344,11 +344,36 @@ impl Store {
         Ok(row.map(|it| Ok::<_, sqlx::Error>((it.text(0)?, it.text(1)?))).transpose()?)
     }
 
+    /// Forgets the sink's record of the lead in this lane, and asks for a new one.
+    pub async fn forget_record(&self, lane: &Lane, workspace: WorkspaceId) -> Result<(), StoreError> {
+        let id: OutboxId = self.ids.next();
+        let now = self.clock.now_ms();
+        let mut tx = self.db.begin().await?;
+        let sql = "delete from external_refs where connection_id = $1 and kind = 'lead' and local_id = $2";
+        tx.execute(sql, vec![lane.connection.into(), lane.lane.as_str().into()]).await?;
+        let sql = "insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, state, attempts, created_at) \
+                   values ($1, $2, $3, $4, 'lead.upsert', $4, 'pending', 0, $5)";
+        tx.execute(sql, vec![id.into(), workspace.into(), lane.connection.into(), lane.lane.as_str().into(), now.into()]).await?;
+        open_lanes(&mut tx, vec![vec![lane.connection.into(), lane.lane.as_str().into(), now.into(), 1.into()]]).await?;
+        let counted = Counted { created: 1, ..Counted::default() };
+        counters::add(&mut tx, &std::collections::BTreeMap::from([(lane.connection, counted)]), 0).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// When the next lane of a connection is due, milliseconds since 1970 UTC.
     pub async fn next_due(&self, connection: ConnectionId) -> Result<Option<i64>, StoreError> {
         let sql = "select min(case when due_at > lease_until then due_at else lease_until end) from lanes where connection_id = $1";
         let row = self.db.fetch_optional(sql, vec![connection.into()]).await?;
         Ok(row.map(|it| it.opt_int(0)).transpose()?.flatten())
+    }
+
+    /// When the oldest row that waits for each connection was made, milliseconds since 1970 UTC, for the hub's own metrics.
+    pub async fn oldest_waiting(&self) -> Result<Vec<(ConnectionId, i64)>, StoreError> {
+        // By workspace, because that is what the index begins with.
+        let sql = "select o.connection_id, min(o.created_at) from workspaces w join outbox o on o.workspace_id = w.id and o.state = 'pending' group by 1";
+        let rows = self.db.fetch(sql, Vec::new()).await?;
+        Ok(rows.iter().map(|it| Ok((it.id(0)?, it.int(1)?))).collect::<sqlx::Result<_>>()?)
     }
 
     /// Puts a dead row back into its lane, which is served at once. False: there is no such dead row.

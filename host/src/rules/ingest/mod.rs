@@ -107,7 +107,8 @@ pub struct CheckedEvent {
 }
 
 /// The named outcome of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// At least one event is new.
     Accepted,

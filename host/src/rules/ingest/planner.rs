@@ -70,16 +70,17 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans one delivery and says what becomes of it.
-    pub fn take(&mut self, intake: Intake) -> Outcome {
-        let Intake { id, origin, way, request, body, received_at, reading, cursor } = intake;
+    pub fn take(&mut self, intake: &Intake) -> Outcome {
+        let Intake { id, origin, way, received_at, .. } = intake;
+        let (id, way, received_at) = (*id, *way, *received_at);
         let events_before = self.plan.events.len();
-        let (outcome, reason) = match reading {
-            Reading::Refused(reason) => (Outcome::Refused, Some(reason)),
-            Reading::Dead(reason) => (Outcome::Dead, Some(reason)),
+        let (outcome, reason) = match &intake.reading {
+            Reading::Refused(reason) => (Outcome::Refused, Some(reason.clone())),
+            Reading::Dead(reason) => (Outcome::Dead, Some(reason.clone())),
             Reading::Events(events) if events.is_empty() => (Outcome::Ignored, None),
             Reading::Events(events) => {
                 let delivery = (way != Way::Sent).then_some(id);
-                self.take_events(delivery, &origin, received_at, events)
+                self.take_events(delivery, origin, received_at, events)
             }
         };
         if way == Way::Sent {
@@ -87,10 +88,10 @@ impl<'a> Planner<'a> {
         }
         let counted = self.plan.counted.entry(origin.connection).or_default();
         counted.delivery(outcome);
-        if let Some(cursor) = cursor {
-            self.plan.cursors.insert(origin.connection, cursor);
+        if let Some(cursor) = &intake.cursor {
+            self.plan.cursors.insert(origin.connection, cursor.clone());
         }
-        let size = body.len();
+        let size = intake.body.len();
         let troubled = matches!(outcome, Outcome::Refused | Outcome::Dead);
         if troubled && !self.known.quarantine.entry(origin.connection).or_default().admit(size) {
             counted.unkept += 1;
@@ -106,8 +107,8 @@ impl<'a> Planner<'a> {
             way,
             outcome,
             reason,
-            request,
-            body: kept.then_some(body),
+            request: intake.request.clone(),
+            body: kept.then(|| intake.body.clone()),
             size,
             received_at,
         });
@@ -119,7 +120,7 @@ impl<'a> Planner<'a> {
         delivery: Option<DeliveryId>,
         origin: &Origin,
         received_at: Timestamp,
-        events: Vec<CheckedEvent>,
+        events: &[CheckedEvent],
     ) -> (Outcome, Option<String>) {
         let (mut accepted, mut dead) = (0, None);
         for event in events {
@@ -139,12 +140,12 @@ impl<'a> Planner<'a> {
                 workspace: origin.workspace,
                 connection: origin.connection,
                 delivery,
-                key: event.key,
-                kind: event.kind,
-                dead: event.body.err(),
+                key: event.key.clone(),
+                kind: event.kind.clone(),
+                dead: event.body.as_ref().err().cloned(),
                 occurred_at: event.occurred_at,
                 received_at,
-                payload: event.payload,
+                payload: event.payload.clone(),
             });
         }
         match dead {

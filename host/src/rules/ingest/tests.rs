@@ -78,7 +78,7 @@ fn checked(key: &str, body: EventBody) -> CheckedEvent {
 fn a_first_message_makes_a_contact_a_lead_a_timeline_and_two_rows_for_the_sink() {
     let world = World::new();
     let mut planner = world.planner();
-    let outcome = planner.take(world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))]));
+    let outcome = planner.take(&world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))]));
     assert_eq!(outcome, Outcome::Accepted);
     let plan = &planner.plan;
     assert_eq!((plan.contacts.len(), plan.leads.len(), plan.interactions.len(), plan.conversations.len()), (1, 1, 1, 1));
@@ -93,8 +93,8 @@ fn the_same_event_twice_in_one_batch_counts_once() {
     let world = World::new();
     let mut planner = world.planner();
     let event = said("1", Direction::In, vec![Identity::handle("42")], None);
-    assert_eq!(planner.take(world.intake(vec![event.clone(), event.clone()])), Outcome::Accepted);
-    assert_eq!(planner.take(world.intake(vec![event])), Outcome::Duplicate);
+    assert_eq!(planner.take(&world.intake(vec![event.clone(), event.clone()])), Outcome::Accepted);
+    assert_eq!(planner.take(&world.intake(vec![event])), Outcome::Duplicate);
     assert_eq!(planner.plan.interactions.len(), 1);
     assert!(planner.plan.deliveries[1].body.is_none(), "a duplicate's body is there already");
 }
@@ -103,10 +103,10 @@ fn the_same_event_twice_in_one_batch_counts_once() {
 fn a_shared_phone_joins_what_a_form_began() {
     let world = World::new();
     let mut planner = world.planner();
-    planner.take(world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))]));
-    planner.take(world.intake(vec![said("2", Direction::In, vec![Identity::phone("8 912 345-67-89").stated()], None)]));
+    planner.take(&world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))]));
+    planner.take(&world.intake(vec![said("2", Direction::In, vec![Identity::phone("8 912 345-67-89").stated()], None)]));
     assert_eq!(planner.plan.contacts.len(), 2);
-    planner.take(world.intake(vec![said("3", Direction::In, vec![Identity::handle("42"), Identity::phone("+79123456789")], Some("42"))]));
+    planner.take(&world.intake(vec![said("3", Direction::In, vec![Identity::handle("42"), Identity::phone("+79123456789")], Some("42"))]));
     assert_eq!(planner.plan.merges.len(), 1);
     let (first, second) = (planner.plan.contacts[0].id, planner.plan.contacts[1].id);
     assert_eq!(planner.plan.merges[0], (second, first), "the older contact stays");
@@ -118,7 +118,7 @@ fn people_behind_different_identities_stay_apart() {
     let world = World::new();
     let mut planner = world.planner();
     for (key, handle) in [("1", "42"), ("2", "43"), ("3", "42")] {
-        planner.take(world.intake(vec![said(key, Direction::In, vec![Identity::handle(handle)], Some(handle))]));
+        planner.take(&world.intake(vec![said(key, Direction::In, vec![Identity::handle(handle)], Some(handle))]));
     }
     assert_eq!(planner.plan.contacts.len(), 2);
     assert_eq!(planner.plan.interactions[0].contact, planner.plan.interactions[2].contact);
@@ -135,9 +135,9 @@ fn somebody_whom_nobody_can_reach_is_an_interest_until_they_can_be_reached() {
         }
         event
     };
-    planner.take(world.intake(vec![nameless("1", vec![])]));
+    planner.take(&world.intake(vec![nameless("1", vec![])]));
     assert_eq!(planner.plan.leads[0].state.stage, Stage::Interest);
-    planner.take(world.intake(vec![nameless("2", vec![Identity::phone("+79123456789")])]));
+    planner.take(&world.intake(vec![nameless("2", vec![Identity::phone("+79123456789")])]));
     assert_eq!(planner.plan.leads.len(), 2, "a phone in a visitor's chat is new evidence: whose chat it was, identity resolution decides");
 }
 
@@ -145,11 +145,11 @@ fn somebody_whom_nobody_can_reach_is_an_interest_until_they_can_be_reached() {
 fn what_we_do_joins_a_lead_but_opens_none() {
     let world = World::new();
     let mut planner = world.planner();
-    planner.take(world.intake(vec![said("1", Direction::Out, vec![Identity::handle("42")], Some("42"))]));
+    planner.take(&world.intake(vec![said("1", Direction::Out, vec![Identity::handle("42")], Some("42"))]));
     assert!(planner.plan.leads.is_empty());
     assert_eq!(planner.plan.interactions[0].lead, None);
-    planner.take(world.intake(vec![said("2", Direction::In, vec![Identity::handle("42")], Some("42"))]));
-    planner.take(world.intake(vec![said("3", Direction::Out, vec![Identity::handle("42")], Some("42"))]));
+    planner.take(&world.intake(vec![said("2", Direction::In, vec![Identity::handle("42")], Some("42"))]));
+    planner.take(&world.intake(vec![said("3", Direction::Out, vec![Identity::handle("42")], Some("42"))]));
     assert_eq!(planner.plan.leads.len(), 1);
     assert!(planner.plan.interactions[2].lead.is_some());
 }
@@ -166,16 +166,16 @@ fn an_event_that_breaks_its_schema_is_dead_and_the_rest_go_on() {
         body: Err("/direction is missing".to_owned()),
     };
     let mixed = vec![broken("1"), said("2", Direction::In, vec![Identity::handle("42")], None)];
-    assert_eq!(planner.take(world.intake(mixed)), Outcome::Accepted);
+    assert_eq!(planner.take(&world.intake(mixed)), Outcome::Accepted);
     assert_eq!(planner.plan.events[0].dead.as_deref(), Some("/direction is missing"));
-    assert_eq!(planner.take(world.intake(vec![broken("3")])), Outcome::Dead);
+    assert_eq!(planner.take(&world.intake(vec![broken("3")])), Outcome::Dead);
 }
 
 #[test]
 fn a_change_in_the_sink_comes_back_once_and_its_echo_changes_nothing() {
     let world = World::new();
     let mut planner = world.planner();
-    planner.take(world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], None)]));
+    planner.take(&world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], None)]));
     let lead = planner.plan.leads[0].id;
     planner.known.references.insert((world.sink, "7".to_owned()), lead);
     let sink = Origin { connection: world.sink, connector: "odoo".to_owned(), ..world.origin.clone() };
@@ -191,11 +191,11 @@ fn a_change_in_the_sink_comes_back_once_and_its_echo_changes_nothing() {
         Intake { origin: sink.clone(), ..world.intake(vec![checked(key, EventBody::Record(record))]) }
     };
     let before = planner.plan.outbox.len();
-    planner.take(change("crm.lead:7:1"));
+    planner.take(&change("crm.lead:7:1"));
     assert_eq!(planner.known.leads[&lead].stage, refused);
-    planner.take(change("crm.lead:7:2"));
+    planner.take(&change("crm.lead:7:2"));
     assert_eq!(planner.plan.outbox.len(), before, "the sink that said so is not told");
-    planner.take(world.intake(vec![said("2", Direction::In, vec![Identity::handle("42")], None)]));
+    planner.take(&world.intake(vec![said("2", Direction::In, vec![Identity::handle("42")], None)]));
     assert_eq!(planner.plan.leads.len(), 2, "a refused lead is not joined");
 }
 
@@ -205,7 +205,7 @@ fn what_no_connector_can_read_fills_a_quota_and_not_the_disk() {
     let mut planner = world.planner();
     let refused = || Intake { reading: Reading::Refused("body.json: no".to_owned()), body: vec![0; 100], ..world.intake(Vec::new()) };
     for _ in 0..Quarantine::MOST.rows + 5 {
-        assert_eq!(planner.take(refused()), Outcome::Refused);
+        assert_eq!(planner.take(&refused()), Outcome::Refused);
     }
     let counted = planner.plan.counted[&world.origin.connection];
     assert_eq!(planner.plan.deliveries.len() as u64, Quarantine::MOST.rows);
