@@ -39,6 +39,24 @@ pub struct Interaction {
     pub extra: Extra,
 }
 
+impl Interaction {
+    /// An interaction of which nothing is known but who started it, with whom, and what is special to its kind.
+    #[must_use]
+    pub fn new(direction: Direction, person: Person, detail: Detail) -> Self {
+        Self {
+            direction,
+            person,
+            conversation: None,
+            text: None,
+            author: None,
+            attachments: Vec::new(),
+            source: Source::default(),
+            detail,
+            extra: Extra::default(),
+        }
+    }
+}
+
 /// Who started an interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
