@@ -1,0 +1,304 @@
+//! `connection add`, `list`, `show`, `test`, `pause`, `resume`, `update`, `remove`
+
+use patchbay_host::hub::Hub;
+use patchbay_host::ids::ConnectionId;
+use patchbay_host::operations::{NewConnection, OperationError};
+use patchbay_host::plugin::CallError;
+use patchbay_host::store::connections::{Connection, ConnectionState};
+use serde_json::{Map, Value, json};
+
+use super::failure::{Exit, Failure};
+use super::fields::Fields;
+use super::output::{Out, Table, time};
+
+/// Most connections that are listed.
+const MOST: i64 = 10_000;
+
+#[derive(clap::Subcommand)]
+pub enum Connections {
+    /// Add a connection: its configuration is checked, its secrets are asked for and stored encrypted
+    Add {
+        /// The connector's id, as `connector list` shows it
+        connector: String,
+        /// The name to show [default: the connector's]
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        fields: Fields,
+        /// Do not ask the vendor whether it works
+        #[arg(long)]
+        no_test: bool,
+    },
+    /// List the connections
+    List,
+    /// Show a connection, its address and its configuration without secrets
+    Show(Which),
+    /// Ask the vendor whether a connection works
+    Test(Which),
+    /// Stop sending and asking; what comes in is still taken
+    Pause(Which),
+    /// Go on after a pause, or after a refused credential
+    Resume(Which),
+    /// Change configuration, secrets or granted networks; what is not given stays
+    Update {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        fields: Fields,
+        /// A property that goes back to its default
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+        /// Do not ask the vendor whether it works
+        #[arg(long)]
+        no_test: bool,
+    },
+    /// Remove a connection and its secrets; its history stays
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// Names one connection.
+#[derive(clap::Args)]
+pub struct Which {
+    /// cxn_…, or its name
+    connection: String,
+}
+
+impl Connections {
+    pub async fn run(self, out: Out, hub: &Hub) -> Result<(), Failure> {
+        match self {
+            Self::Add { connector, name, fields, no_test } => add(out, hub, connector, name, &fields, no_test).await,
+            Self::List => list(out, hub).await,
+            Self::Show(which) => show(out, hub, &which).await,
+            Self::Test(which) => {
+                let connection = find(hub, &which.connection).await?;
+                test(out, hub, &connection).await
+            }
+            Self::Pause(which) => turn(out, hub, &which, ConnectionState::Paused).await,
+            Self::Resume(which) => turn(out, hub, &which, ConnectionState::Active).await,
+            Self::Update { which, fields, unset, no_test } => update(out, hub, &which, &fields, unset, no_test).await,
+            Self::Remove { which, yes } => remove(out, hub, &which, yes).await,
+        }
+    }
+}
+
+/// A connection by its id or its name.
+pub async fn find(hub: &Hub, wanted: &str) -> Result<Connection, Failure> {
+    let nothing =
+        || Failure::new(Exit::NotFound, format!("there is no connection `{wanted}`")).help("`patchbay connection list` lists them");
+    if let Ok(id) = wanted.parse::<ConnectionId>() {
+        let found = hub.store.connection(hub.workspace.id, id).await?;
+        return found.filter(|it| it.state != ConnectionState::Removed).ok_or_else(nothing);
+    }
+    let mut named: Vec<Connection> = all(hub).await?.into_iter().filter(|it| it.name == wanted).collect();
+    match (named.pop(), named.len()) {
+        (Some(found), 0) => Ok(found),
+        (Some(_), more) => {
+            Err(Failure::new(Exit::Usage, format!("{} connections are called `{wanted}`", more + 1)).help("name it by its id: cxn_…"))
+        }
+        (None, _) => Err(nothing()),
+    }
+}
+
+/// The connections of the workspace that were not removed, oldest first.
+pub async fn all(hub: &Hub) -> Result<Vec<Connection>, Failure> {
+    Ok(hub.store.connections(hub.workspace.id, None, MOST).await?)
+}
+
+async fn add(out: Out, hub: &Hub, connector: String, name: Option<String>, fields: &Fields, no_test: bool) -> Result<(), Failure> {
+    let artifact = hub.catalogue.artifact(&connector)?;
+    let config = fields.gather(&artifact.manifest, &Map::new())?;
+    let new = NewConnection { connector, name: name.unwrap_or_default(), config, networks: fields.networks.clone() };
+    let connection = hub.create_connection(hub.workspace.id, new).await?;
+    let tested = if no_test { Tested::Not } else { ask_vendor(hub, &connection).await? };
+    let mut json = describe(hub, &connection).await?;
+    json["test"] = tested.json();
+    out.answer(&json, || {
+        let address = json["address"].as_str().map(|it| format!("address  {it}\n")).unwrap_or_default();
+        format!("id       {}\n{address}{}", connection.id, tested.human())
+    })?;
+    if let Tested::Failed(_) = tested {
+        out.note(format!(
+            "it stays: `patchbay connection update {0}` corrects it, `patchbay connection remove {0}` removes it",
+            connection.id
+        ));
+        return Err(Failure::silent(Exit::Violated));
+    }
+    Ok(())
+}
+
+async fn update(out: Out, hub: &Hub, which: &Which, fields: &Fields, unset: Vec<String>, no_test: bool) -> Result<(), Failure> {
+    let connection = find(hub, &which.connection).await?;
+    let artifact = hub.catalogue.artifact(&connection.connector)?;
+    let mut there = connection.config.as_object().cloned().unwrap_or_default();
+    for name in hub.store.sealed_secrets(connection.id).await?.into_keys() {
+        // That it is set is all that matters here.
+        there.insert(name, Value::String(String::new()));
+    }
+    let mut given = fields.gather(&artifact.manifest, &there)?;
+    given.extend(unset.into_iter().map(|it| (it, Value::Null)));
+    let networks = (!fields.networks.is_empty()).then(|| fields.networks.clone());
+    let connection = hub.update_connection(hub.workspace.id, connection.id, given, networks).await?;
+    let tested = if no_test { Tested::Not } else { ask_vendor(hub, &connection).await? };
+    let mut json = describe(hub, &connection).await?;
+    json["test"] = tested.json();
+    out.answer(&json, || format!("{} is updated\n{}", connection.id, tested.human()))?;
+    if let Tested::Failed(_) = tested { Err(Failure::silent(Exit::Violated)) } else { Ok(()) }
+}
+
+/// What the vendor said.
+enum Tested {
+    /// Nobody asked.
+    Not,
+    /// The connector has no test.
+    Untestable,
+    /// It works; what the connector tells of it.
+    Works(Value),
+    /// It does not.
+    Failed(String),
+}
+
+impl Tested {
+    fn json(&self) -> Value {
+        match self {
+            Self::Not | Self::Untestable => Value::Null,
+            Self::Works(said) => json!({ "ok": true, "said": said }),
+            Self::Failed(reason) => json!({ "ok": false, "error": reason }),
+        }
+    }
+
+    fn human(&self) -> String {
+        match self {
+            Self::Not => String::new(),
+            Self::Untestable => "test     this connector has none\n".to_owned(),
+            Self::Failed(reason) => format!("test     failed: {}\n", super::output::clean(reason)),
+            Self::Works(said) => {
+                let mut table = Table::plain();
+                for (name, value) in said.as_object().into_iter().flatten() {
+                    table.wide_row([name.clone(), plain(value)]);
+                }
+                format!("test     ok\n{}", table.text())
+            }
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.iter().all(Value::is_string) => {
+            values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
+async fn ask_vendor(hub: &Hub, connection: &Connection) -> Result<Tested, Failure> {
+    match hub.test_connection(hub.workspace.id, connection.id).await {
+        Ok(said) => Ok(Tested::Works(said)),
+        Err(OperationError::Call(CallError::NoAbility(_))) => Ok(Tested::Untestable),
+        Err(OperationError::Call(error)) => Ok(Tested::Failed(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn test(out: Out, hub: &Hub, connection: &Connection) -> Result<(), Failure> {
+    let tested = ask_vendor(hub, connection).await?;
+    if let Tested::Failed(reason) = &tested {
+        if out.json {
+            out.answer(&tested.json(), String::new)?;
+        }
+        return Err(Failure::new(Exit::Violated, format!("the test of `{}` failed: {reason}", connection.name)).help(format!(
+            "`patchbay connection show {0}` shows its configuration, `patchbay connection update {0}` changes it",
+            connection.id
+        )));
+    }
+    out.answer(&tested.json(), || tested.human())
+}
+
+async fn list(out: Out, hub: &Hub) -> Result<(), Failure> {
+    let connections = all(hub).await?;
+    let mut json = Vec::with_capacity(connections.len());
+    for it in &connections {
+        json.push(describe(hub, it).await?);
+    }
+    out.answer(&json, || {
+        let mut table = Table::new(["ID", "NAME", "CONNECTOR", "STATE", "ADDRESS"]);
+        for it in &connections {
+            table.wide_row([it.id.to_string(), it.name.clone(), it.connector.clone(), state(it), hub.address(it).unwrap_or_default()]);
+        }
+        table.or("no connections yet: `patchbay connection add <connector>` adds one, `patchbay connector list` shows of what")
+    })
+}
+
+async fn show(out: Out, hub: &Hub, which: &Which) -> Result<(), Failure> {
+    let connection = find(hub, &which.connection).await?;
+    let json = describe(hub, &connection).await?;
+    out.answer(&json, || {
+        let mut table = Table::plain();
+        table.wide_row(["id".to_owned(), connection.id.to_string()]);
+        table.wide_row(["connector".to_owned(), connection.connector.clone()]);
+        table.wide_row(["state".to_owned(), state(&connection)]);
+        table.wide_row(["address".to_owned(), json["address"].as_str().unwrap_or("none: it does not listen").to_owned()]);
+        table.wide_row([
+            "networks".to_owned(),
+            if connection.networks.is_empty() { "public only".to_owned() } else { connection.networks.join(", ") },
+        ]);
+        table.wide_row(["made".to_owned(), time(connection.created_at)]);
+        table.wide_row(["changed".to_owned(), time(connection.updated_at)]);
+        let mut config = Table::plain();
+        for (name, value) in connection.config.as_object().into_iter().flatten() {
+            config.wide_row([name.clone(), plain(value)]);
+        }
+        for (name, value) in json["secrets"].as_object().into_iter().flatten() {
+            config.wide_row([name.clone(), format!("secret, {}", plain(value))]);
+        }
+        format!("{}\n{}Configuration\n{}", super::output::clean(&connection.name), table.text(), config.text())
+    })
+}
+
+fn state(connection: &Connection) -> String {
+    match &connection.state {
+        ConnectionState::Active => "active".to_owned(),
+        ConnectionState::Paused => "paused".to_owned(),
+        ConnectionState::Broken { reason } => format!("broken: {reason}"),
+        ConnectionState::Removed => "removed".to_owned(),
+    }
+}
+
+/// The connection as the API shows it, with its address, and of its secrets only whether they are set.
+async fn describe(hub: &Hub, connection: &Connection) -> Result<Value, Failure> {
+    let mut json = serde_json::to_value(connection).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    json["address"] = hub.address(connection).map_or(Value::Null, Value::String);
+    let set = hub.store.sealed_secrets(connection.id).await?;
+    let mut secrets: Map<String, Value> = set.keys().map(|it| (it.clone(), Value::from("set"))).collect();
+    if let Ok(artifact) = hub.catalogue.artifact(&connection.connector) {
+        for name in artifact.manifest.secrets() {
+            secrets.entry(name).or_insert_with(|| "not set".into());
+        }
+    }
+    json["secrets"] = Value::Object(secrets);
+    Ok(json)
+}
+
+async fn turn(out: Out, hub: &Hub, which: &Which, to: ConnectionState) -> Result<(), Failure> {
+    let connection = find(hub, &which.connection).await?;
+    hub.set_connection_state(hub.workspace.id, connection.id, to.clone()).await?;
+    let now = Connection { state: to, ..connection };
+    out.answer(&describe(hub, &now).await?, || format!("{} is {}\n", now.id, state(&now)))
+}
+
+async fn remove(out: Out, hub: &Hub, which: &Which, yes: bool) -> Result<(), Failure> {
+    let connection = find(hub, &which.connection).await?;
+    let question = format!("Remove `{}` ({}) and its secrets?", connection.name, connection.id);
+    if !yes && !out.confirm(&question)? {
+        return Err(Failure::new(Exit::Refused, "nothing was removed").help("--yes removes without a question"));
+    }
+    hub.set_connection_state(hub.workspace.id, connection.id, ConnectionState::Removed).await?;
+    out.answer(&json!({ "id": connection.id, "state": "removed" }), || format!("{} is removed; its history stays\n", connection.id))
+}

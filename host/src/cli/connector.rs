@@ -1,0 +1,173 @@
+//! `connector list`, `connector inspect`, `connector map`
+
+use patchbay_host::plugin::Artifact;
+use patchbay_schemas::Manifest;
+use patchbay_schemas::manifest::{Role, Verify};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::fields::list as words;
+use super::files::{Here, ScratchCache};
+use super::logging;
+use super::map::{self, MapArgs};
+use super::output::{Out, Table, complain};
+
+#[derive(clap::Subcommand)]
+pub enum Connectors {
+    /// List the installed connectors
+    List,
+    /// Show what a connector can do, what it may reach and how it is configured, without running it
+    Inspect {
+        /// A connector's id, or the path of a .wasm
+        connector: String,
+    },
+    Map(MapArgs),
+}
+
+impl Connectors {
+    pub async fn run(self, here: &Here) -> Result<(), Failure> {
+        if let Self::Map(map) = self {
+            return map.run(here).await;
+        }
+        logging::start_for_command();
+        let config = here.config()?;
+        let scratch = ScratchCache::find(&config);
+        let catalogue = here.catalogue(&config, scratch.cache.clone())?;
+        let Self::Inspect { connector } = self else {
+            let (found, broken) = catalogue.list()?;
+            for error in &broken {
+                complain(&format!("warning: {error}"));
+            }
+            let artifacts: Vec<Artifact> = found.into_values().collect();
+            return list(here.out, &artifacts, &config.connectors.display().to_string());
+        };
+        inspect(here.out, &map::find(&catalogue, &connector)?)
+    }
+}
+
+fn list(out: Out, artifacts: &[Artifact], folder: &str) -> Result<(), Failure> {
+    let json: Vec<Value> = artifacts.iter().map(|it| summary(it)).collect();
+    out.answer(&json, || {
+        let mut table = Table::new(["ID", "VERSION", "NAME", "ROLES", "CAN", "SUMMARY"]);
+        for it in artifacts {
+            let manifest = &it.manifest;
+            table.row([
+                manifest.id.clone(),
+                manifest.version.clone(),
+                manifest.name.clone(),
+                roles(manifest).join(", "),
+                it.abilities().join(", "),
+                manifest.summary.clone(),
+            ]);
+        }
+        table.or(&format!("no connectors in {folder}: `patchbay up` builds the bundled ones"))
+    })
+}
+
+fn summary(artifact: &Artifact) -> Value {
+    let Artifact { manifest, digest, imports, .. } = artifact;
+    json!({
+        "id": manifest.id,
+        "version": manifest.version,
+        "name": manifest.name,
+        "summary": manifest.summary,
+        "roles": roles(manifest),
+        "abilities": artifact.abilities(),
+        "imports": imports,
+        "sha256": digest.iter().map(|it| format!("{it:02x}")).collect::<String>(),
+        "size": artifact.wasm.len(),
+    })
+}
+
+fn inspect(out: Out, artifact: &Artifact) -> Result<(), Failure> {
+    let manifest = &artifact.manifest;
+    let mut json = summary(artifact);
+    json["manifest"] = serde_json::to_value(manifest).unwrap_or_default();
+    out.answer(&json, || {
+        let mut head = Table::plain();
+        for (name, value) in facts(artifact) {
+            head.wide_row([name.to_owned(), value]);
+        }
+        let mut properties = Table::new(["  PROPERTY", "KIND", "DEFAULT", "WHAT IT IS"]);
+        for (name, property) in manifest.config.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let default = property.get("default").map(ToString::to_string).unwrap_or_default();
+            let what = ["title", "description"].iter().filter_map(|it| property[*it].as_str()).collect::<Vec<_>>().join(": ");
+            properties.wide_row([format!("  {name}"), kind(manifest, name, property), default, what]);
+        }
+        format!("{} {}: {}\n{}\nConfiguration\n{}", manifest.id, manifest.version, manifest.name, head.text(), properties.or("  none"))
+    })
+}
+
+/// What is worth knowing of a connector before one trusts it.
+fn facts(artifact: &Artifact) -> Vec<(&'static str, String)> {
+    let Manifest { webhook, polling, commands, endpoints, limits, .. } = &artifact.manifest;
+    let mut facts = vec![
+        ("summary", artifact.manifest.summary.clone()),
+        ("roles", roles(&artifact.manifest).join(", ")),
+        ("channel", artifact.manifest.channel.clone()),
+        ("contract", artifact.manifest.contract.clone()),
+        ("can", artifact.abilities().join(", ")),
+        ("imports", artifact.imports.join(", ")),
+    ];
+    if let Some(webhook) = webhook {
+        let checks: Vec<String> = webhook.verify.iter().map(check).collect();
+        let checks = if checks.is_empty() { "nothing: the address is the secret".to_owned() } else { checks.join("; ") };
+        facts.push(("webhook", format!("up to {} bytes; verified by {checks}", webhook.max_body_bytes)));
+    }
+    if let Some(polling) = polling {
+        facts.push(("polling", format!("every {} ms, up to {} events", polling.interval_ms, polling.limit)));
+    }
+    if let Some(commands) = commands {
+        facts.push(("commands", format!("{}; {} at a time", commands.kinds.join(", "), commands.concurrency)));
+    }
+    facts.extend(endpoints.iter().map(|(name, it)| ("reaches", format!("{name}: {}", it.url))));
+    facts.push(("limits", format!("{} MiB, {} ms of processor, {} host calls", limits.memory_mib, limits.cpu_ms, limits.host_calls)));
+    facts.push(("file", format!("{} bytes, sha256 {}", artifact.wasm.len(), summary(artifact)["sha256"].as_str().unwrap_or_default())));
+    facts
+}
+
+fn roles(manifest: &Manifest) -> Vec<&'static str> {
+    let name = |it: &Role| match it {
+        Role::Source => "source",
+        Role::Messenger => "messenger",
+        Role::Sink => "sink",
+    };
+    manifest.roles.iter().map(name).collect()
+}
+
+fn check(verify: &Verify) -> String {
+    match verify {
+        Verify::Token { name, secret, .. } => format!("the token `{name}` = secret `{secret}`"),
+        Verify::Hmac { header, secret, .. } => format!("the signature in `{header}` with secret `{secret}`"),
+    }
+}
+
+/// `secret, required`, `one of a, b`, `text`
+fn kind(manifest: &Manifest, name: &str, property: &Value) -> String {
+    let is_required = manifest.config["required"].as_array().is_some_and(|it| it.iter().any(|it| it == name));
+    let kind = if property["writeOnly"] == true {
+        "secret".to_owned()
+    } else if property.get("enum").is_some() {
+        format!("one of {}", words(&property["enum"]))
+    } else {
+        match property["type"].as_str() {
+            Some("string") | None => "text".to_owned(),
+            Some(other) => other.to_owned(),
+        }
+    };
+    if is_required { kind + ", required" } else { kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_propertys_kind_says_what_may_be_written_there() {
+        let text = "id = 'x'\nversion = '1.0.0'\ncontract = '0.1.0'\nname = 'X'\nsummary = 'x'\nchannel = 'x'\nroles = ['source']\n\
+                    [config]\nrequired = ['token']\n[config.properties.token]\ntype = 'string'\nwriteOnly = true\n[config.properties.mode]\nenum = ['a', 'b']";
+        let manifest: Manifest = toml::from_str(text).unwrap();
+        let of = |name: &str| kind(&manifest, name, &manifest.config["properties"][name]);
+        assert_eq!((of("token").as_str(), of("mode").as_str()), ("secret, required", "one of a, b"));
+    }
+}

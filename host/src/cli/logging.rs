@@ -1,0 +1,32 @@
+//! Where the log goes: stderr, as text or JSON.
+
+use std::io::IsTerminal as _;
+
+use patchbay_host::config::{LogConfig, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+use super::failure::{Exit, Failure};
+
+/// The hub's own log, as patchbay.toml says.
+pub fn start(config: &LogConfig) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.level).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("log.level = \"{}\": {error}", config.level))
+            .help("error, warn, info, debug, or a filter such as info,patchbay_host::deliver=debug")
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // Whoever set up a log before keeps it.
+    let _ = match config.format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+    Ok(())
+}
+
+/// The log of a command that answers and ends: warnings, unless PATCHBAY_LOG says otherwise.
+pub fn start_for_command() {
+    let wanted = std::env::var("PATCHBAY_LOG").ok().and_then(|it| EnvFilter::try_new(it).ok());
+    let filter = wanted.unwrap_or_else(|| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    // Whoever set up a log before keeps it.
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+}
