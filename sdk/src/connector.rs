@@ -163,21 +163,29 @@ pub enum Retry {
 
 impl Failure {
     /// Repeating cannot help.
+    #[cold]
+    #[inline(never)]
     pub fn never(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), retry: Retry::Never }
     }
 
     /// Try again after the hub's own backoff.
+    #[cold]
+    #[inline(never)]
     pub fn later(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), retry: Retry::Later }
     }
 
     /// Try again after this many milliseconds, as the vendor said.
+    #[cold]
+    #[inline(never)]
     pub fn after_ms(code: impl Into<String>, message: impl Into<String>, ms: u64) -> Self {
         Self { code: code.into(), message: message.into(), retry: Retry::AfterMs(ms) }
     }
 
     /// The credential was refused.
+    #[cold]
+    #[inline(never)]
     pub fn reauthorise(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), retry: Retry::Reauthorise }
     }

@@ -108,7 +108,9 @@ fn command<C: Connector>(it: commands::exports::patchbay::connector::commands::C
         "interaction.add" if const { takes(C::COMMANDS, CommandKind::InteractionAdd) } => {
             json::read(payload).map(CommandBody::InteractionAdd)
         }
-        "message.send" if const { takes(C::COMMANDS, CommandKind::MessageSend) } => json::read(payload).map(CommandBody::MessageSend),
+        "message.send" if const { takes(C::COMMANDS, CommandKind::MessageSend) } => {
+            json::message_send(payload).map(|it| CommandBody::MessageSend(Box::new(it)))
+        }
         _ => return Err(Failure::never("command.unsupported", format!("this connector does not understand {kind}"))),
     };
     Ok(Command { idempotency_key: it.idempotency_key, body: body.map_err(|error| unreadable(&error))? })

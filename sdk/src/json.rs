@@ -4,11 +4,15 @@
 //! Text is parsed into a [`Value`](serde_json::Value) ([`parse`]), Rust types are read out of that value ([`read`]), and written
 //! without a value in between ([`write`]). The JSON is the same.
 
+mod fields;
+mod message;
 mod number;
 mod parse;
 mod read;
 mod write;
 
+pub use fields::Fields;
+pub(crate) use message::message_send;
 pub use parse::parse;
 pub use read::read;
 pub use write::write;

@@ -36,6 +36,7 @@ pub enum Groups {
 
 impl Config {
     /// True when nothing of this chat is to be kept.
+    #[must_use]
     pub fn ignores(self, chat: &Chat) -> bool {
         self.groups == Groups::Ignore && !chat.is_private
     }

@@ -1,8 +1,9 @@
 //! Sends a message once, although the command may come again.
 
-use patchbay_sdk::Failure;
+use patchbay_sdk::json::Fields;
+use patchbay_sdk::schemas::Receipt;
 use patchbay_sdk::schemas::command::MessageSend;
-use patchbay_sdk::schemas::{Extra, Receipt};
+use patchbay_sdk::{Failure, json};
 use serde_json::Value;
 
 use crate::answer::Refusal;
@@ -25,23 +26,17 @@ pub fn deliver(hub: &mut impl Hub, idempotency_key: &str, message: &MessageSend)
     let note = format!("sent:{idempotency_key}");
     let mut sent: Vec<i64> = ids(hub.recall(&note)?.as_deref());
     let mut chat = current(hub, place.chat)?;
-    for call in calls.into_iter().skip(sent.len()) {
-        let mut parameters = call.parameters;
-        parameters.insert("chat_id".to_owned(), Value::from(chat));
-        let mut parameters = Value::Object(parameters);
-        let result = match hub.call(call.method, &parameters, TIMEOUT_MS) {
-            Err(Refusal::Moved(to)) => {
-                hub.note(&moved(place.chat), &to.to_string(), None);
-                chat = to;
-                if let Some(it) = parameters.get_mut("chat_id") {
-                    *it = Value::from(to);
-                }
-                hub.call(call.method, &parameters, TIMEOUT_MS)?
-            }
-            other => other?,
-        };
+    for mut call in calls.into_iter().skip(sent.len()) {
+        call.parameters.put_int("chat_id", chat);
+        let mut result = hub.call(call.method, &call.parameters, TIMEOUT_MS);
+        if let Err(Refusal::Moved(to)) = result {
+            hub.note(&moved(place.chat), &to.to_string(), None);
+            chat = to;
+            call.parameters.put_int("chat_id", chat);
+            result = hub.call(call.method, &call.parameters, TIMEOUT_MS);
+        }
         // Telegram took it: from here on a repeat must not send it again, whatever else the answer lacks.
-        sent.push(result.get("message_id").and_then(Value::as_i64).unwrap_or_default());
+        sent.push(result?.get("message_id").and_then(Value::as_i64).unwrap_or_default());
         hub.note(&note, &joined(&sent), Some(REMEMBERED_MS));
     }
     Ok(receipt(&sent, chat, place.chat))
@@ -61,20 +56,22 @@ fn moved(chat: i64) -> String {
 }
 
 fn receipt(sent: &[i64], chat: i64, asked: i64) -> Receipt {
-    let mut details = Extra::new();
+    let mut details = Fields::default();
     if sent.len() > 1 {
-        details.insert("message_ids".to_owned(), Value::from(sent));
+        details.put_list("message_ids", sent.iter().map(|it| Value::from(*it)).collect());
     }
     if chat != asked {
-        details.insert("moved_to".to_owned(), Value::from(chat));
+        details.put_int("moved_to", chat);
     }
-    Receipt { remote_id: sent.first().filter(|it| **it != 0).map(ToString::to_string), details }
+    Receipt { remote_id: sent.first().filter(|it| **it != 0).map(ToString::to_string), details: details.rest() }
 }
 
+/// The note of what was sent: the ids of the messages as a JSON list.
 fn joined(ids: &[i64]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    json::write(ids).unwrap_or_default()
 }
 
 fn ids(note: Option<&str>) -> Vec<i64> {
-    note.into_iter().flat_map(|it| it.split(',')).filter_map(|it| it.parse().ok()).collect()
+    let note = note.and_then(|it| json::parse(it.as_bytes()).ok());
+    note.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_i64).collect()
 }

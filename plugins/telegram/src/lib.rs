@@ -4,7 +4,6 @@ pub mod answer;
 pub mod check;
 pub mod config;
 pub mod deliver;
-pub mod fields;
 pub mod hub;
 pub mod map;
 pub mod media;
@@ -51,7 +50,7 @@ impl Connector for Telegram {
 }
 
 fn config() -> Result<Config, Failure> {
-    Config::read(&host::config()?)
+    Config::read(&host::settings()?)
 }
 
 patchbay_sdk::register!(Telegram: webhook, polling, commands, check);

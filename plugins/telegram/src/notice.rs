@@ -1,16 +1,15 @@
 //! What is worth keeping but is not said by anybody: service messages, members, reactions, votes, payments, and updates that
 //! Telegram may add one day.
 
-use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::event::EventBody;
-use patchbay_sdk::schemas::{ConversationRef, Extra, Identity, Notice, Person};
+use patchbay_sdk::schemas::{ConversationRef, Identity, Notice, Person, Timestamp};
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::fields::Fields;
 use crate::map::{Fact, person};
 use crate::payload::{Chat, Envelope, User, time};
-use crate::place::{Part, Place};
+use crate::place::Part;
+use patchbay_sdk::json::Fields;
 
 /// Fields that any message may have: none of them says what a service message is about.
 const COMMON: [&str; 22] = [
@@ -50,77 +49,90 @@ pub fn service_name(message: &mut Fields) -> Option<String> {
 }
 
 /// A message that Telegram wrote into the chat by itself.
-pub fn service(what: String, envelope: Envelope, fields: Fields) -> Fact {
-    let order = fields.peek(&what).and_then(|it| it.get("order_info")).cloned();
-    let conversation = Some(envelope.conversation());
-    let mut person = match &envelope.sender_chat {
+pub fn service(what: String, envelope: Envelope, mut fields: Fields) -> Fact {
+    let conversation = envelope.conversation();
+    let mut about = match &envelope.sender_chat {
         Some(chat) => Some(chat.person()),
-        None => person(envelope.from),
+        None => envelope.from.and_then(person),
     };
-    stated(&mut person, order.as_ref());
-    let mut extra = fields.rest();
-    extra.extend(envelope.id.map(|it| ("message_id".to_owned(), Value::from(it))));
-    about(&mut extra, envelope.chat);
-    Fact { occurred_at: envelope.edit_date.or(envelope.date), body: EventBody::Other(Notice { what, person, conversation, extra }) }
+    stated(&mut about, fields.peek(&what).and_then(|it| it.get("order_info")));
+    if let Some(id) = envelope.id {
+        fields.put_int("message_id", id);
+    }
+    let occurred_at = envelope.edit_date.or(envelope.date);
+    told(what, occurred_at, about, Some(conversation), Some(envelope.chat), fields)
 }
 
 /// Any update that is neither a message nor a button.
-pub fn fact(what: &str, content: Value, config: Config) -> Result<Option<Fact>, Failure> {
-    if !content.is_object() {
-        let extra = Extra::from_iter([(what.to_owned(), content)]);
-        let notice = Notice { what: what.to_owned(), person: None, conversation: None, extra };
-        return Ok(Some(Fact { occurred_at: None, body: EventBody::Other(notice) }));
-    }
-    let mut fields = Fields::new("update", content)?;
-    let occurred_at = match what {
-        "chat_boost" => inner(&fields, "boost").map(|mut it| time(&mut it, "add_date")).transpose()?.flatten(),
-        "removed_chat_boost" => time(&mut fields, "remove_date")?,
-        _ => time(&mut fields, "date")?,
+pub fn fact(what: String, content: Value, config: Config) -> Option<Fact> {
+    let mut fields = match content {
+        Value::Object(fields) => Fields::from(fields),
+        content => {
+            let mut fields = Fields::default();
+            fields.put(&what, content);
+            fields
+        }
     };
-    let chat = fields.object("chat")?.map(Chat::read).transpose()?;
+    let chat = fields.object("chat").map(Chat::read);
     if chat.as_ref().is_some_and(|it| config.ignores(it)) {
-        return Ok(None);
+        return None;
     }
-    let mut person = whom(what, &mut fields)?;
-    if what == "deleted_business_messages" {
-        person = chat.as_ref().filter(|it| it.is_private).map(Chat::person);
+    let mut about = None;
+    let mut occurred_at = None;
+    match what.as_str() {
+        "deleted_business_messages" => about = chat.as_ref().filter(|it| it.is_private).map(Chat::person),
+        "chat_member" => about = user_in(&mut fields, "new_chat_member"),
+        "chat_boost" => {
+            let mut boost = fields.object("boost").unwrap_or_default();
+            about = user_in(&mut boost, "source");
+            occurred_at = time(&mut boost, "add_date");
+            fields.put("boost", boost.value());
+        }
+        "removed_chat_boost" => {
+            about = user_in(&mut fields, "source");
+            occurred_at = time(&mut fields, "remove_date");
+        }
+        _ => {}
     }
-    let order = fields.peek("order_info").cloned();
-    stated(&mut person, order.as_ref());
-    let part = fields.text("business_connection_id")?.map_or(Part::Whole, Part::Business);
-    let conversation = chat.as_ref().map(|it| ConversationRef { key: Place { chat: it.id, part }.key(), title: it.title.clone() });
-    let mut extra = fields.rest();
+    if about.is_none() {
+        about = whom(&mut fields);
+    }
+    stated(&mut about, fields.peek("order_info"));
+    let part = fields.text("business_connection_id").map_or(Part::Whole, Part::Business);
+    let conversation = chat.as_ref().map(|it| it.conversation(part));
+    let occurred_at = occurred_at.or_else(|| time(&mut fields, "date"));
+    Some(told(what, occurred_at, about, conversation, chat, fields))
+}
+
+fn told(
+    what: String,
+    occurred_at: Option<Timestamp>,
+    person: Option<Person>,
+    conversation: Option<ConversationRef>,
+    chat: Option<Chat>,
+    mut extra: Fields,
+) -> Fact {
     if let Some(chat) = chat {
-        about(&mut extra, chat);
+        chat.tell(&mut extra);
     }
-    let notice = Notice { what: what.to_owned(), person, conversation, extra };
-    Ok(Some(Fact { occurred_at, body: EventBody::Other(notice) }))
+    Fact { occurred_at, body: EventBody::Other(Notice { what, person, conversation, extra: extra.rest() }) }
 }
 
 /// The person whom an update is about.
-fn whom(what: &str, fields: &mut Fields) -> Result<Option<Person>, Failure> {
-    let nested = match what {
-        "chat_member" => inner(fields, "new_chat_member"),
-        "chat_boost" => inner(fields, "boost").and_then(|it| inner(&it, "source")),
-        "removed_chat_boost" => inner(fields, "source"),
-        _ => None,
-    };
-    let nested = nested.map(|mut it| it.object("user")).transpose()?.flatten();
-    let user = match nested {
-        Some(user) => Some(user),
-        None => fields.object("from")?.or(fields.object("user")?),
-    };
-    if let Some(user) = user {
-        return Ok(person(Some(User::read(user)?)));
+fn whom(fields: &mut Fields) -> Option<Person> {
+    if let Some(user) = fields.object("from").or_else(|| fields.object("user")) {
+        return person(User::read(user));
     }
     // Votes and reactions of a whole channel or of hidden administrators.
-    let group = fields.object("voter_chat")?.or(fields.object("actor_chat")?);
-    Ok(group.map(Chat::read).transpose()?.map(|it| it.person()))
+    fields.object("voter_chat").or_else(|| fields.object("actor_chat")).map(|it| Chat::read(it).person())
 }
 
-/// An object within, to look at; the original stays for `extra`.
-fn inner(fields: &Fields, name: &'static str) -> Option<Fields> {
-    fields.peek(name).and_then(|it| Fields::new(name, it.clone()).ok())
+/// Takes the user out of an object that otherwise stays where it is.
+fn user_in(fields: &mut Fields, name: &str) -> Option<Person> {
+    let mut object = fields.object(name)?;
+    let user = object.object("user").map(User::read);
+    fields.put(name, object.value());
+    user.and_then(person)
 }
 
 /// Adds what the person typed into the order form of a payment.
@@ -129,9 +141,4 @@ fn stated(person: &mut Option<Person>, order: Option<&Value>) {
     let text = |name: &str| order.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
     person.identities.extend(text("phone_number").map(|it| Identity::phone(it).stated()));
     person.identities.extend(text("email").map(|it| Identity::email(it).stated()));
-}
-
-/// Adds what else is known of a group or channel.
-pub fn about(extra: &mut Extra, chat: Chat) {
-    extra.extend(chat.about().map(|it| ("chat".to_owned(), Value::Object(it))));
 }

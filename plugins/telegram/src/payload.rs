@@ -4,37 +4,63 @@ use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::{ConversationRef, Extra, Identity, Name, Person, Timestamp};
 use serde_json::Value;
 
-use crate::fields::{Fields, wrong};
 use crate::place::{Part, Place};
+use patchbay_sdk::json::Fields;
 
 /// One update: what Telegram posts, and what `getUpdates` lists.
 #[derive(Debug)]
 pub struct Update {
     /// Rising; the same update has the same id, whichever way it comes.
     pub id: i64,
-    /// The name of its one field (`message`, `callback_query`) and what stands there. None: nothing that Telegram documents.
+    /// The name of its one field (`message`, `callback_query`) and what stands there. None: nothing at all.
     pub what: Option<(String, Value)>,
 }
 
+/// Updates that are a message.
+const MESSAGES: [&str; 7] =
+    ["message", "edited_message", "business_message", "edited_business_message", "channel_post", "edited_channel_post", "guest_message"];
+
 impl Update {
-    /// Reads the envelope. What is inside is read by the mapping.
-    pub fn read(value: Value) -> Result<Self, Failure> {
-        let mut fields = Fields::new("update", value)?;
-        let id = fields.need_int("update_id")?;
-        let what = fields.rest().into_iter().find(|(_, it)| !it.is_null());
-        Ok(Self { id, what })
+    /// Says what is wrong with something that is no update, or with a message that could belong to any chat.
+    pub fn check(update: &Value) -> Result<(), Failure> {
+        let has = |it: &Value, name: &str| it.get(name).and_then(|it| it.get("id")).is_some_and(Value::is_i64);
+        let fault = if !update.is_object() {
+            "an update is a JSON object"
+        } else if !update.get("update_id").is_some_and(Value::is_i64) {
+            "`update_id` is missing or not a whole number"
+        } else if !MESSAGES.iter().filter_map(|it| update.get(*it)).all(|it| has(it, "chat")) {
+            "the message has no `chat.id`, or one that is not a whole number"
+        } else if !update.get("callback_query").is_none_or(|it| has(it, "from")) {
+            "the callback query has no `from.id`, or one that is not a whole number"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::never("telegram.update", fault))
+    }
+
+    /// Reads the envelope of an update that was checked. What is inside is read by the mapping.
+    #[must_use]
+    pub fn read(update: Value) -> Self {
+        let mut fields = Fields::new(update).unwrap_or_default();
+        let id = fields.int("update_id").unwrap_or_default();
+        Self { id, what: fields.rest().into_iter().find(|(_, it)| !it.is_null()) }
+    }
+
+    /// True for updates that are a message.
+    #[must_use]
+    pub fn is_message(what: &str) -> bool {
+        MESSAGES.contains(&what)
     }
 }
 
 /// An account: a person or a bot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub struct User {
-    /// Up to 52 bits.
-    pub id: i64,
+    /// Up to 52 bits. None: nothing that could be recognised.
+    pub id: Option<i64>,
     /// True for bots.
     pub is_bot: bool,
-    first_name: Option<String>,
-    last_name: Option<String>,
+    name: Name,
     username: Option<String>,
     language_code: Option<String>,
     rest: Extra,
@@ -42,28 +68,32 @@ pub struct User {
 
 impl User {
     /// Reads an account.
-    pub fn read(mut fields: Fields) -> Result<Self, Failure> {
-        Ok(Self {
-            id: fields.need_int("id")?,
+    #[inline(never)]
+    #[must_use]
+    pub fn read(mut fields: Fields) -> Self {
+        Self {
+            id: fields.int("id"),
             is_bot: fields.flag("is_bot"),
-            first_name: fields.text("first_name")?,
-            last_name: fields.text("last_name")?,
-            username: fields.text("username")?,
-            language_code: fields.text("language_code")?,
+            name: Name::parts(fields.text("first_name"), fields.text("last_name")),
+            username: fields.text("username"),
+            language_code: fields.text("language_code"),
             rest: fields.rest(),
-        })
+        }
     }
 
     /// The name to show.
+    #[must_use]
     pub fn name(&self) -> Option<String> {
-        Name::parts(self.first_name.clone(), self.last_name.clone()).display()
+        self.name.display()
     }
 
     /// The person behind the account.
+    #[inline(never)]
+    #[must_use]
     pub fn person(self) -> Person {
         Person {
-            identities: vec![handle(self.id, self.username.as_deref())],
-            name: Name::parts(self.first_name, self.last_name),
+            identities: handle(self.id, self.username.as_deref()),
+            name: self.name,
             language: self.language_code,
             extra: self.rest,
             ..Person::default()
@@ -82,47 +112,55 @@ pub struct Chat {
     pub is_direct_messages: bool,
     /// Of groups and channels.
     pub title: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
+    name: Name,
     username: Option<String>,
-    rest: Extra,
+    rest: Fields,
 }
 
 impl Chat {
     /// Reads a chat.
-    pub fn read(mut fields: Fields) -> Result<Self, Failure> {
-        let id = fields.need_int("id")?;
-        Ok(Self {
+    #[inline(never)]
+    #[must_use]
+    pub fn read(mut fields: Fields) -> Self {
+        let id = fields.int("id").unwrap_or_default();
+        let title = fields.text("title");
+        Self {
             id,
-            is_private: fields.peek("type").and_then(Value::as_str).map_or(id > 0, |it| it == "private"),
+            is_private: fields.peek_text("type").map_or(id > 0, |it| it == "private"),
             is_direct_messages: fields.flag("is_direct_messages"),
-            title: fields.text("title")?,
-            first_name: fields.text("first_name")?,
-            last_name: fields.text("last_name")?,
-            username: fields.text("username")?,
-            rest: fields.rest(),
-        })
+            name: match &title {
+                Some(title) => Name::full(title.as_str()),
+                None => Name::parts(fields.text("first_name"), fields.text("last_name")),
+            },
+            title,
+            username: fields.text("username"),
+            rest: fields,
+        }
     }
 
     /// The one on whose behalf was written: the person of a private chat, else the group or channel itself.
+    #[inline(never)]
+    #[must_use]
     pub fn person(&self) -> Person {
-        let name = match &self.title {
-            Some(title) => Name::full(title.as_str()),
-            None => Name::parts(self.first_name.clone(), self.last_name.clone()),
-        };
-        Person { identities: vec![handle(self.id, self.username.as_deref())], name, ..Person::default() }
+        Person { identities: handle(Some(self.id), self.username.as_deref()), name: self.name.clone(), ..Person::default() }
     }
 
-    /// What else is known of a group or channel.
-    pub fn about(self) -> Option<Extra> {
-        if self.is_private {
-            return None;
+    /// The conversation of this chat and one part of it.
+    #[inline(never)]
+    #[must_use]
+    pub fn conversation(&self, part: Part) -> ConversationRef {
+        ConversationRef { key: Place { chat: self.id, part }.key(), title: self.title.clone() }
+    }
+
+    /// Adds what else is known of a group or channel.
+    #[inline(never)]
+    pub fn tell(mut self, extra: &mut Fields) {
+        if !self.is_private {
+            if let Some(username) = self.username {
+                self.rest.put("username", Value::String(username));
+            }
+            extra.put("chat", self.rest.value());
         }
-        let mut about = self.rest;
-        if let Some(username) = self.username {
-            about.insert("username".to_owned(), Value::String(username));
-        }
-        Some(about)
     }
 }
 
@@ -141,58 +179,60 @@ pub struct Envelope {
     pub from: Option<User>,
     /// The group or channel on whose behalf it was written.
     pub sender_chat: Option<Chat>,
-    /// The conversation that an answer goes to.
-    pub place: Place,
+    /// The part of the chat that an answer must name.
+    pub part: Part,
     /// The person of a topic in a channel's direct messages.
     pub topic_user: Option<User>,
 }
 
 impl Envelope {
     /// Takes the envelope out of a message; the content stays in `fields`.
-    pub fn take(fields: &mut Fields) -> Result<Self, Failure> {
-        let chat = Chat::read(fields.object("chat")?.ok_or_else(|| wrong("the message has no `chat`"))?)?;
-        let mut direct = fields.object("direct_messages_topic")?;
-        let part = if let Some(connection) = fields.text("business_connection_id")? {
+    #[inline(never)]
+    pub fn take(fields: &mut Fields) -> Self {
+        let chat = Chat::read(fields.object("chat").unwrap_or_default());
+        let mut direct = fields.object("direct_messages_topic");
+        let is_topic = fields.flag("is_topic_message");
+        let part = if let Some(connection) = fields.text("business_connection_id") {
             Part::Business(connection)
-        } else if let Some(topic) = &mut direct {
-            Part::Direct(topic.need_int("topic_id")?)
-        } else if fields.flag("is_topic_message")
-            && let Some(thread) = fields.int("message_thread_id")?
-        {
-            Part::Topic(thread)
+        } else if let Some(id) = direct.as_mut().and_then(|it| it.int("topic_id")) {
+            Part::Direct(id)
+        } else if is_topic && let Some(id) = fields.int("message_thread_id") {
+            Part::Topic(id)
         } else {
             Part::Whole
         };
-        let topic_user = direct.map_or(Ok(None), |mut it| it.object("user"))?;
-        Ok(Self {
-            id: fields.int("message_id")?,
-            date: time(fields, "date")?,
-            edit_date: time(fields, "edit_date")?,
-            from: fields.object("from")?.map(User::read).transpose()?,
-            sender_chat: fields.object("sender_chat")?.map(Chat::read).transpose()?,
-            topic_user: topic_user.map(User::read).transpose()?,
-            place: Place { chat: chat.id, part },
+        Self {
+            id: fields.int("message_id"),
+            date: time(fields, "date"),
+            edit_date: time(fields, "edit_date"),
+            from: fields.object("from").map(User::read),
+            sender_chat: fields.object("sender_chat").map(Chat::read),
+            topic_user: direct.and_then(|mut it| it.object("user")).map(User::read),
+            part,
             chat,
-        })
+        }
     }
 
     /// True when the bot serves the account that the message was written to or by.
+    #[must_use]
     pub fn is_business(&self) -> bool {
-        matches!(self.place.part, Part::Business(_))
+        matches!(self.part, Part::Business(_))
     }
 
     /// The conversation that an answer goes to.
+    #[must_use]
     pub fn conversation(&self) -> ConversationRef {
-        ConversationRef { key: self.place.key(), title: self.chat.title.clone() }
+        self.chat.conversation(self.part.clone())
     }
 }
 
 /// Takes a time in seconds since 1970. Zero means that Telegram does not say.
-pub fn time(fields: &mut Fields, key: &str) -> Result<Option<Timestamp>, Failure> {
-    let seconds = fields.int(key)?.filter(|it| *it > 0);
-    Ok(seconds.and_then(|it| Timestamp::from_second(it).ok()))
+#[inline(never)]
+pub fn time(fields: &mut Fields, key: &str) -> Option<Timestamp> {
+    fields.int(key).filter(|it| *it > 0).and_then(|it| Timestamp::from_second(it).ok())
 }
 
-fn handle(id: i64, username: Option<&str>) -> Identity {
-    Identity::handle(id.to_string()).labelled(username.map(|it| format!("@{it}")))
+fn handle(id: Option<i64>, username: Option<&str>) -> Vec<Identity> {
+    let Some(id) = id else { return Vec::new() };
+    vec![Identity::handle(id.to_string()).labelled(username.map(|it| ["@", it].concat()))]
 }

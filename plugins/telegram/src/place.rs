@@ -26,6 +26,7 @@ pub enum Part {
 
 impl Place {
     /// `123`, `-100123/topic/7`, `-100123/direct/7` or `123/business/<connection>`.
+    #[must_use]
     pub fn key(&self) -> String {
         let chat = self.chat;
         match &self.part {

@@ -1,13 +1,16 @@
 //! Asks Telegram what is new.
 
+use patchbay_sdk::json::Fields;
 use patchbay_sdk::schemas::event::EventBody;
-use patchbay_sdk::schemas::{Event, Extra, Notice};
+use patchbay_sdk::schemas::{Event, Notice};
 use patchbay_sdk::{Failure, Page};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::Config;
+
 use crate::hub::Hub;
 use crate::map;
+use crate::payload::Update;
 
 /// How long Telegram holds the question open, seconds.
 const WAIT_S: u32 = 20;
@@ -46,10 +49,15 @@ pub const ALLOWED: [&str; 22] = [
 pub fn poll(hub: &mut impl Hub, cursor: Option<&str>, limit: u32, config: Config) -> Result<Page, Failure> {
     let offset: i64 = match cursor {
         None => 0,
-        Some(text) => text.parse().map_err(|_| Failure::never("telegram.cursor", format!("`{text}` is not a cursor of this connector")))?,
+        Some(text) => text.parse().map_err(|_| Failure::never("telegram.cursor", "the cursor is not one of this connector"))?,
     };
     let limit = limit.clamp(1, MOST);
-    let question = json!({ "offset": offset, "limit": limit, "timeout": WAIT_S, "allowed_updates": ALLOWED });
+    let allowed: Vec<Value> = ALLOWED.into_iter().map(Value::from).collect();
+    let mut question = Fields::default();
+    question.put_int("offset", offset);
+    question.put_int("limit", limit.into());
+    question.put_int("timeout", WAIT_S.into());
+    question.put_list("allowed_updates", allowed);
     let Value::Array(updates) = hub.call("getUpdates", &question, TIMEOUT_MS)? else {
         return Err(Failure::later("telegram.unavailable", "getUpdates did not answer with a list"));
     };
@@ -61,13 +69,13 @@ pub fn poll(hub: &mut impl Hub, cursor: Option<&str>, limit: u32, config: Config
 
 /// One update that cannot be read must not hold up those behind it: it is kept as it is.
 fn event(update: Value, config: Config) -> Option<Event> {
-    let kept = update.clone();
-    map::event(update, config).unwrap_or_else(|failure| {
-        let id = update_id(&kept).map_or_else(|| "update:unreadable".to_owned(), |it| format!("update:{it}"));
-        let extra = Extra::from_iter([("reason".to_owned(), Value::from(failure.message)), ("update".to_owned(), kept)]);
-        let notice = Notice { what: "unreadable_update".to_owned(), person: None, conversation: None, extra };
-        Some(Event { id, occurred_at: None, body: EventBody::Other(notice) })
-    })
+    let Err(failure) = Update::check(&update) else { return map::checked(update, config) };
+    let id = update_id(&update).map_or_else(|| "update:unreadable".to_owned(), map::update_key);
+    let mut extra = Fields::default();
+    extra.put_text("reason", &failure.message);
+    extra.put("update", update);
+    let notice = Notice { what: "unreadable_update".to_owned(), person: None, conversation: None, extra: extra.rest() };
+    Some(Event { id, occurred_at: None, body: EventBody::Other(notice) })
 }
 
 fn update_id(update: &Value) -> Option<i64> {

@@ -1,9 +1,10 @@
 //! From a message that the hub wants sent to calls of the Bot API.
 
 use patchbay_sdk::Failure;
+use patchbay_sdk::json::Fields;
 use patchbay_sdk::schemas::command::{Button, ButtonAction, MessageSend};
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Extra};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::place::{Part, Place};
 use crate::text::{CAPTION, MESSAGE, length, pieces};
@@ -17,7 +18,7 @@ pub struct Call {
     /// `sendMessage`, `sendPhoto`.
     pub method: &'static str,
     /// Its parameters without `chat_id`.
-    pub parameters: Extra,
+    pub parameters: Fields,
 }
 
 /// The calls that send this message, in order: one, or several where a text is too long for one.
@@ -30,33 +31,32 @@ pub fn calls(place: &Place, message: &MessageSend) -> Result<Vec<Call>, Failure>
     if let Some(attachment) = &message.attachment {
         let mut call = file(attachment)?;
         if takes_caption(call.method) && !texts.is_empty() && length(text.trim()) <= CAPTION {
-            call.parameters.insert("caption".to_owned(), Value::from(text.trim()));
+            call.parameters.put_text("caption", text.trim());
             texts.clear();
         }
         calls.push(call);
     }
-    calls.extend(texts.into_iter().map(|it| call("sendMessage", [("text", Value::from(it))])));
-    if let (Some(first), Some(id)) = (calls.first_mut(), &message.reply_to) {
-        first.parameters.insert("reply_parameters".to_owned(), reply(id)?);
+    for text in texts {
+        calls.push(call("sendMessage", "text", text));
     }
-    let keyboard = keyboard(&message.buttons)?;
-    match calls.last_mut() {
-        None => return Err(refused("telegram.empty", "there is neither a text nor a file to send")),
-        Some(last) => last.parameters.extend(keyboard.map(|it| ("reply_markup".to_owned(), it))),
+    if let (Some(first), Some(id)) = (calls.first_mut(), &message.reply_to) {
+        first.parameters.put("reply_parameters", reply(id)?);
+    }
+    let Some(last) = calls.last_mut() else {
+        return Err(refused("telegram.empty", "there is neither a text nor a file to send"));
+    };
+    if let Some(keyboard) = keyboard(&message.buttons)? {
+        last.parameters.put("reply_markup", keyboard);
     }
     for call in &mut calls {
-        call.parameters.extend(part(&place.part).map(|(name, value)| (name.to_owned(), value)));
+        match &place.part {
+            Part::Whole => {}
+            Part::Topic(id) => call.parameters.put_int("message_thread_id", *id),
+            Part::Direct(id) => call.parameters.put_int("direct_messages_topic_id", *id),
+            Part::Business(id) => call.parameters.put_text("business_connection_id", id),
+        }
     }
     Ok(calls)
-}
-
-fn part(part: &Part) -> Option<(&'static str, Value)> {
-    match part {
-        Part::Whole => None,
-        Part::Topic(id) => Some(("message_thread_id", Value::from(*id))),
-        Part::Direct(id) => Some(("direct_messages_topic_id", Value::from(*id))),
-        Part::Business(id) => Some(("business_connection_id", Value::from(id.as_str()))),
-    }
 }
 
 fn file(attachment: &Attachment) -> Result<Call, Failure> {
@@ -74,7 +74,7 @@ fn file(attachment: &Attachment) -> Result<Call, Failure> {
     };
     let source = attachment.reference.as_deref().or(attachment.url.as_deref());
     let source = source.ok_or_else(|| refused("telegram.file", "the attachment has neither a Telegram file_id nor an address"))?;
-    Ok(call(method, [(name, Value::from(source))]))
+    Ok(call(method, name, source))
 }
 
 fn location(extra: &Extra) -> Result<Call, Failure> {
@@ -98,7 +98,14 @@ fn contact(extra: &Extra) -> Result<Call, Failure> {
 }
 
 fn copied(method: &'static str, extra: &Extra, names: &[&str]) -> Call {
-    let parameters = names.iter().filter_map(|it| extra.get(*it).map(|value| ((*it).to_owned(), value.clone()))).collect();
+    let mut parameters = Fields::default();
+    for name in names {
+        match extra.get(*name) {
+            Some(Value::String(text)) => parameters.put_text(name, text),
+            Some(Value::Number(number)) => parameters.put(name, Value::Number(number.clone())),
+            _ => {}
+        }
+    }
     Call { method, parameters }
 }
 
@@ -110,16 +117,29 @@ fn takes_caption(method: &str) -> bool {
 fn reply(id: &str) -> Result<Value, Failure> {
     let id: i64 = id.parse().map_err(|_| refused("telegram.reply_to", &format!("`{id}` is not the id of a Telegram message")))?;
     // Somebody may have deleted the question meanwhile: the answer is sent all the same.
-    Ok(json!({ "message_id": id, "allow_sending_without_reply": true }))
+    let mut reply = Fields::default();
+    reply.put_int("message_id", id);
+    reply.put("allow_sending_without_reply", Value::Bool(true));
+    Ok(reply.value())
 }
 
 fn keyboard(rows: &[Vec<Button>]) -> Result<Option<Value>, Failure> {
-    let rows: Vec<Value> = rows
-        .iter()
-        .filter(|it| !it.is_empty())
-        .map(|row| row.iter().map(button).collect::<Result<Vec<_>, _>>().map(Value::Array))
-        .collect::<Result<_, _>>()?;
-    Ok((!rows.is_empty()).then(|| json!({ "inline_keyboard": rows })))
+    let mut keyboard = Vec::new();
+    for row in rows {
+        let mut keys = Vec::with_capacity(row.len());
+        for it in row {
+            keys.push(button(it)?);
+        }
+        if !keys.is_empty() {
+            keyboard.push(Value::Array(keys));
+        }
+    }
+    if keyboard.is_empty() {
+        return Ok(None);
+    }
+    let mut markup = Fields::default();
+    markup.put_list("inline_keyboard", keyboard);
+    Ok(Some(markup.value()))
 }
 
 fn button(button: &Button) -> Result<Value, Failure> {
@@ -127,18 +147,25 @@ fn button(button: &Button) -> Result<Value, Failure> {
     if text.is_empty() {
         return Err(refused("telegram.button", "a button has no text"));
     }
-    match &button.action {
+    let (name, value) = match &button.action {
         ButtonAction::Choice(data) if data.is_empty() || data.len() > CHOICE => {
             let length = data.len();
-            Err(refused("telegram.button", &format!("the choice of button «{text}» has {length} bytes, Telegram takes 1 to {CHOICE}")))
+            let reason = format!("the choice of button «{text}» has {length} bytes, Telegram takes 1 to {CHOICE}");
+            return Err(refused("telegram.button", &reason));
         }
-        ButtonAction::Choice(data) => Ok(json!({ "text": text, "callback_data": data })),
-        ButtonAction::Url(url) => Ok(json!({ "text": text, "url": url })),
-    }
+        ButtonAction::Choice(data) => ("callback_data", data),
+        ButtonAction::Url(url) => ("url", url),
+    };
+    let mut key = Fields::default();
+    key.put_text("text", text);
+    key.put_text(name, value);
+    Ok(key.value())
 }
 
-fn call<const N: usize>(method: &'static str, parameters: [(&str, Value); N]) -> Call {
-    Call { method, parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+fn call(method: &'static str, name: &str, value: &str) -> Call {
+    let mut parameters = Fields::default();
+    parameters.put_text(name, value);
+    Call { method, parameters }
 }
 
 fn refused(code: &str, message: &str) -> Failure {

@@ -12,11 +12,12 @@ pub fn length(text: &str) -> usize {
 
 /// Cuts a text into pieces of at most `limit` units: after a paragraph, else a line, else a word, else anywhere between two
 /// characters. White space at a cut goes away.
+#[must_use]
 pub fn pieces(text: &str, limit: usize) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let (piece, later) = rest.split_at(cut(rest, limit));
+        let (piece, later) = rest.split_at_checked(cut(rest, limit)).unwrap_or((rest, ""));
         found.push(piece.trim_end());
         rest = later.trim_start();
     }

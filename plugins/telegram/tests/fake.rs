@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use patchbay_sdk::Failure;
+use patchbay_sdk::json::Fields;
 use serde_json::{Value, json};
 use telegram::hub::Hub;
 
@@ -29,8 +30,8 @@ impl Fake {
 }
 
 impl Hub for Fake {
-    fn post(&mut self, method: &str, parameters: &Value, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
-        self.asked.push((method.to_owned(), parameters.clone()));
+    fn post(&mut self, method: &str, parameters: &Fields, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+        self.asked.push((method.to_owned(), parameters.clone().value()));
         if self.answers.is_empty() {
             return Err(Failure::later("http.timeout", "no answer"));
         }
@@ -55,11 +56,11 @@ pub fn sent(id: i64) -> (u16, Value) {
 }
 
 /// The answer to anything else that worked.
-pub fn done(result: Value) -> (u16, Value) {
+pub fn done(result: &Value) -> (u16, Value) {
     (200, json!({ "ok": true, "result": result }))
 }
 
 /// A refusal as Telegram writes it.
-pub fn refused(code: u16, description: &str, parameters: Value) -> (u16, Value) {
+pub fn refused(code: u16, description: &str, parameters: &Value) -> (u16, Value) {
     (code, json!({ "ok": false, "error_code": code, "description": description, "parameters": parameters }))
 }

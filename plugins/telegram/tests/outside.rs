@@ -15,7 +15,7 @@ fn hi(id: i64) -> serde_json::Value {
 
 #[test]
 fn a_page_moves_the_cursor_behind_the_last_update() {
-    let mut hub = Fake::answering([done(json!([hi(7), hi(8)])), done(json!([]))]);
+    let mut hub = Fake::answering([done(&json!([hi(7), hi(8)])), done(&json!([]))]);
     let page = poll(&mut hub, None, 2, Config::default()).expect("a page");
     assert_eq!(page.events.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["update:7", "update:8"]);
     assert_eq!((page.next_cursor.as_deref(), page.more), (Some("9"), true));
@@ -27,14 +27,14 @@ fn a_page_moves_the_cursor_behind_the_last_update() {
 
 #[test]
 fn updates_of_no_interest_move_the_cursor_too() {
-    let mut hub = Fake::answering([done(json!([{ "update_id": 7, "inline_query": { "id": "1" } }]))]);
+    let mut hub = Fake::answering([done(&json!([{ "update_id": 7, "inline_query": { "id": "1" } }]))]);
     let page = poll(&mut hub, Some("7"), 100, Config::default()).expect("a page");
     assert_eq!((page.events.len(), page.next_cursor.as_deref()), (0, Some("8")));
 }
 
 #[test]
 fn an_update_that_cannot_be_read_is_kept_and_does_not_hold_up_the_next() {
-    let mut hub = Fake::answering([done(json!([{ "update_id": 7, "message": "?" }, hi(8)]))]);
+    let mut hub = Fake::answering([done(&json!([{ "update_id": 7, "message": "?" }, hi(8)]))]);
     let page = poll(&mut hub, None, 100, Config::default()).expect("a page");
     let kept = serde_json::to_value(&page.events[0]).expect("an event is JSON");
     assert_eq!((&kept["id"], &kept["payload"]["what"]), (&json!("update:7"), &json!("unreadable_update")));
@@ -45,20 +45,20 @@ fn an_update_that_cannot_be_read_is_kept_and_does_not_hold_up_the_next() {
 #[test]
 fn a_webhook_in_the_way_of_polling_is_named_with_its_cure() {
     let text = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first";
-    let failure = poll(&mut Fake::answering([refused(409, text, json!({}))]), None, 100, Config::default()).expect_err("a conflict");
+    let failure = poll(&mut Fake::answering([refused(409, text, &json!({}))]), None, 100, Config::default()).expect_err("a conflict");
     assert_eq!((failure.code.as_str(), failure.retry), ("telegram.webhook_set", Retry::Later));
     assert!(failure.message.contains("deleteWebhook"), "{}", failure.message);
     let text = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
-    let failure = poll(&mut Fake::answering([refused(409, text, json!({}))]), None, 100, Config::default()).expect_err("a conflict");
+    let failure = poll(&mut Fake::answering([refused(409, text, &json!({}))]), None, 100, Config::default()).expect_err("a conflict");
     assert_eq!(failure.code, "telegram.polled_twice");
 }
 
 #[test]
 fn the_check_names_the_bot_and_what_keeps_updates_away() {
     let me =
-        || done(json!({ "id": 1, "is_bot": true, "first_name": "Магазин", "username": "shop_bot", "can_read_all_group_messages": true }));
+        || done(&json!({ "id": 1, "is_bot": true, "first_name": "Магазин", "username": "shop_bot", "can_read_all_group_messages": true }));
     let hook =
-        |url: &str| done(json!({ "url": url, "pending_update_count": 3, "last_error_message": "Wrong response from the webhook: 503" }));
+        |url: &str| done(&json!({ "url": url, "pending_update_count": 3, "last_error_message": "Wrong response from the webhook: 503" }));
     let webhook = Config { mode: Mode::Webhook, ..Config::default() };
     for (config, url, warnings) in [
         (Config::default(), "", vec![]),
@@ -76,6 +76,6 @@ fn the_check_names_the_bot_and_what_keeps_updates_away() {
 
 #[test]
 fn the_check_of_a_wrong_token_asks_for_another() {
-    let failure = check(&mut Fake::answering([refused(401, "Unauthorized", json!({}))]), Config::default()).expect_err("a wrong token");
+    let failure = check(&mut Fake::answering([refused(401, "Unauthorized", &json!({}))]), Config::default()).expect_err("a wrong token");
     assert_eq!(failure.retry, Retry::Reauthorise);
 }

@@ -23,7 +23,7 @@ fn hello(key: &str) -> MessageSend {
 }
 
 fn parameters(call: &Call) -> Value {
-    Value::Object(call.parameters.clone())
+    call.parameters.clone().value()
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_caption_that_is_too_long_follows_as_messages() {
     assert_eq!(methods(&with("привет".to_owned(), "sticker")), ["sendSticker", "sendMessage"]);
     let long = with("я".repeat(4097), "photo");
     assert_eq!(methods(&long), ["sendPhoto", "sendMessage", "sendMessage"]);
-    let has = |name: &str| long.iter().map(|it| it.parameters.contains_key(name)).collect::<Vec<_>>();
+    let has = |name: &str| long.iter().map(|it| it.parameters.peek(name).is_some()).collect::<Vec<_>>();
     assert_eq!(has("reply_parameters"), [true, false, false]);
     assert_eq!(has("reply_markup"), [false, false, true]);
 }
@@ -146,7 +146,7 @@ fn a_crash_before_the_note_is_kept_sends_again_rather_than_not_at_all() {
 
 #[test]
 fn a_group_that_became_a_supergroup_is_followed_and_remembered() {
-    let moved = refused(400, "Bad Request: group chat was upgraded to a supergroup chat", json!({ "migrate_to_chat_id": -1_001_234 }));
+    let moved = refused(400, "Bad Request: group chat was upgraded to a supergroup chat", &json!({ "migrate_to_chat_id": -1_001_234 }));
     let mut hub = Fake::answering([moved, sent(1), sent(2)]);
     let receipt = deliver(&mut hub, "out_1", &hello("-123")).expect("sent");
     assert_eq!(receipt.details["moved_to"], -1_001_234);
@@ -167,13 +167,14 @@ fn each_refusal_of_telegram_has_a_code_and_a_verdict() {
         (403, "Forbidden: bot was kicked from the supergroup chat", none(), "telegram.not_a_member", Retry::Never),
         (401, "Unauthorized", none(), "telegram.token", Retry::Reauthorise),
         (404, "Not Found", none(), "telegram.token", Retry::Reauthorise),
+        (404, "Not Found: method not found", none(), "telegram.method", Retry::Never),
         (400, "Bad Request: chat not found", none(), "telegram.chat_not_found", Retry::Never),
         (400, "Bad Request: message thread not found", none(), "telegram.topic_not_found", Retry::Never),
         (400, "Bad Request: wrong file identifier/HTTP URL specified", none(), "telegram.bad_request", Retry::Never),
         (500, "Internal Server Error", none(), "telegram.unavailable", Retry::Later),
         (502, "Bad Gateway", none(), "telegram.unavailable", Retry::Later),
     ] {
-        let mut hub = Fake::answering([refused(status, description, parameters)]);
+        let mut hub = Fake::answering([refused(status, description, &parameters)]);
         let failure = deliver(&mut hub, "out_1", &hello("5")).expect_err(description);
         assert_eq!((failure.code.as_str(), failure.retry), (code, retry), "{description}");
         assert!(hub.notes.is_empty(), "{description}");

@@ -32,7 +32,6 @@ pub fn whole(out: &mut Vec<u8>, mut number: u64) {
     let mut at = digits.len();
     loop {
         at -= 1;
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of 10")]
         let digit = (number % 10) as u8;
         digits[at] = b'0' + digit;
         number /= 10;
