@@ -10,7 +10,7 @@ use crate::clock::timestamp;
 use crate::ids::{ConnectionId, WorkspaceId};
 
 /// One configured account of a connector.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Connection {
     /// `cxn_…`; also its address.
     pub id: ConnectionId,
@@ -24,6 +24,7 @@ pub struct Connection {
     #[serde(flatten)]
     pub state: ConnectionState,
     /// The configuration without secrets.
+    #[schema(value_type = Object)]
     pub config: Json,
     /// Private networks that the operator granted.
     pub networks: Vec<String>,
@@ -37,7 +38,7 @@ pub struct Connection {
 }
 
 /// Whether a connection works.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ConnectionState {
     /// It does.
@@ -157,7 +158,8 @@ impl Store {
                    where workspace_id = $1 and id = $2 and state <> 'removed'";
         let values = vec![workspace.into(), id.into(), state.name().into(), reason.into(), revision.into(), now.into()];
         let touched = tx.execute(sql, values).await?;
-        if *state == ConnectionState::Removed {
+        // Only with the row: another workspace's connection keeps its secrets.
+        if touched == 1 && *state == ConnectionState::Removed {
             tx.execute("delete from secrets where connection_id = $1", vec![id.into()]).await?;
         }
         tx.commit().await?;
@@ -176,6 +178,27 @@ impl Store {
     pub async fn sealed_secrets(&self, connection: ConnectionId) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         let rows = self.db.fetch("select name, sealed from secrets where connection_id = $1", vec![connection.into()]).await?;
         rows.iter().map(|row| Ok((row.text(0)?, row.opt_bytes(1)?.unwrap_or_default()))).collect()
+    }
+
+    /// The names of the secrets that are set, by connection: of one, or of every one in the workspace.
+    pub async fn secret_names(
+        &self,
+        workspace: WorkspaceId,
+        only: Option<ConnectionId>,
+    ) -> Result<BTreeMap<ConnectionId, Vec<String>>, StoreError> {
+        let mut values = vec![workspace.into()];
+        let one = only.map_or("", |it| {
+            values.push(it.into());
+            " and x.id = $2"
+        });
+        let sql = format!(
+            "select s.connection_id, s.name from connections x join secrets s on s.connection_id = x.id where x.workspace_id = $1{one} order by 1, 2"
+        );
+        let mut names: BTreeMap<ConnectionId, Vec<String>> = BTreeMap::new();
+        for row in self.db.fetch(&sql, values).await? {
+            names.entry(row.id(0)?).or_default().push(row.text(1)?);
+        }
+        Ok(names)
     }
 
     /// Rises whenever any connection changes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::db::Type::{Int, Text};
-use super::{Store, StoreError, Tx};
+use super::{Record, Store, StoreError, Tx};
 use crate::ids::{ConnectionId, WorkspaceId};
 use crate::rules::ingest::{Counted, Outcome};
 
@@ -99,32 +99,49 @@ pub(super) async fn redriven(tx: &mut Tx, connection: ConnectionId, from: Outcom
     Ok(())
 }
 
+impl Sums {
+    /// Rows of the outbox that still wait.
+    #[must_use]
+    pub fn pending(&self) -> i64 {
+        self.created - self.delivered - self.superseded - self.outbox_dead
+    }
+}
+
+// PostgreSQL adds bigints up to a numeric, hence the casts.
+const SUMS: &str = "c.connection_id, cast(sum(received) as bigint), cast(sum(accepted) as bigint), cast(sum(duplicate) as bigint), \
+                    cast(sum(ignored) as bigint), cast(sum(refused) as bigint), cast(sum(dead) as bigint), cast(sum(unkept) as bigint), \
+                    cast(sum(created) as bigint), cast(sum(delivered) as bigint), cast(sum(superseded) as bigint), cast(sum(outbox_dead) as bigint)";
+
 impl Store {
     /// The sums of every connection of a workspace, removed ones too.
     pub async fn sums(&self, workspace: WorkspaceId) -> Result<Vec<Sums>, StoreError> {
-        // PostgreSQL adds bigints up to a numeric, hence the casts.
-        let sql = "select c.connection_id, cast(sum(received) as bigint), cast(sum(accepted) as bigint), cast(sum(duplicate) as bigint), \
-                   cast(sum(ignored) as bigint), cast(sum(refused) as bigint), cast(sum(dead) as bigint), cast(sum(unkept) as bigint), \
-                   cast(sum(created) as bigint), cast(sum(delivered) as bigint), cast(sum(superseded) as bigint), cast(sum(outbox_dead) as bigint) \
-                   from counters c join connections x on x.id = c.connection_id where x.workspace_id = $1 group by 1 order by 1";
-        let rows = self.db.fetch(sql, vec![workspace.into()]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Sums {
-                    connection: row.text(0)?,
-                    received: row.int(1)?,
-                    accepted: row.int(2)?,
-                    duplicate: row.int(3)?,
-                    ignored: row.int(4)?,
-                    refused: row.int(5)?,
-                    dead: row.int(6)?,
-                    unkept: row.int(7)?,
-                    created: row.int(8)?,
-                    delivered: row.int(9)?,
-                    superseded: row.int(10)?,
-                    outbox_dead: row.int(11)?,
-                })
-            })
-            .collect()
+        let sql = format!(
+            "select {SUMS} from counters c join connections x on x.id = c.connection_id where x.workspace_id = $1 group by 1 order by 1"
+        );
+        let rows = self.db.fetch(&sql, vec![workspace.into()]).await?;
+        Ok(rows.iter().map(sums).collect::<sqlx::Result<_>>()?)
     }
+
+    /// The sums of every connection of the hub, for its own metrics.
+    pub async fn all_sums(&self) -> Result<Vec<Sums>, StoreError> {
+        let rows = self.db.fetch(&format!("select {SUMS} from counters c group by 1 order by 1"), Vec::new()).await?;
+        Ok(rows.iter().map(sums).collect::<sqlx::Result<_>>()?)
+    }
+}
+
+fn sums(row: &Record) -> sqlx::Result<Sums> {
+    Ok(Sums {
+        connection: row.text(0)?,
+        received: row.int(1)?,
+        accepted: row.int(2)?,
+        duplicate: row.int(3)?,
+        ignored: row.int(4)?,
+        refused: row.int(5)?,
+        dead: row.int(6)?,
+        unkept: row.int(7)?,
+        created: row.int(8)?,
+        delivered: row.int(9)?,
+        superseded: row.int(10)?,
+        outbox_dead: row.int(11)?,
+    })
 }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Store, StoreError, Value};
+use super::{Record, Store, StoreError, Value};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, WorkspaceId};
 
 /// What stopped.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct DeadLetter {
     /// `dlv_…`, `evt_…` or `out_…`
     pub id: String,
@@ -23,48 +23,60 @@ pub struct DeadLetter {
     pub at: patchbay_schemas::Timestamp,
 }
 
+/// Where a page of dead letters ends. Their ids are of three kinds, so that time and id together give the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Milliseconds since 1970 UTC.
+    pub at: i64,
+    /// `dlv_…`, `evt_…` or `out_…`
+    pub id: String,
+}
+
+impl DeadLetter {
+    /// Where a page that ends with it ends.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { at: self.at.as_millisecond(), id: self.id.clone() }
+    }
+}
+
+/// What stopped, of one workspace. `{and}` is a further condition on all three.
+const DEAD: &str = "select d.id, d.connection_id, 'delivery' as what, d.origin as kind, coalesce(d.reason, '') as reason, d.received_at as at \
+    from deliveries d where d.workspace_id = $1 and d.outcome = 'dead'{and} \
+    union all \
+    select d.id, d.connection_id, 'event', d.kind, coalesce(d.reason, ''), d.received_at from events d \
+    join deliveries o on o.id = d.delivery_id where d.workspace_id = $1 and d.state = 'dead' and o.outcome <> 'dead'{and} \
+    union all \
+    select d.id, d.connection_id, 'command', d.kind, coalesce(d.reason, ''), d.created_at from outbox d \
+    where d.workspace_id = $1 and d.state = 'dead'{and}";
+
 impl Store {
-    /// Dead letters of a workspace, newest first, older than `before` (milliseconds since 1970 UTC), of one connection where it is given.
+    /// Dead letters of a workspace, newest first, before a place in the list, of one connection where it is given.
     ///
     /// An event is listed where its delivery lives on; the events of a dead delivery are told by the delivery.
     pub async fn dead_letters(
         &self,
         workspace: WorkspaceId,
         connection: Option<ConnectionId>,
-        before: Option<i64>,
+        before: Option<Place>,
         limit: i64,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut values: Vec<Value> = vec![workspace.into(), before.unwrap_or(i64::MAX).into()];
+        let place = before.unwrap_or_else(|| Place { at: i64::MAX, id: String::new() });
+        let mut values: Vec<Value> = vec![workspace.into(), place.at.into(), place.id.into(), limit.into()];
         let only = connection.map_or("", |it| {
             values.push(it.into());
-            " and d.connection_id = $3"
+            " and d.connection_id = $5"
         });
-        values.push(limit.into());
-        let sql = format!(
-            "select d.id, d.connection_id, 'delivery' as what, d.origin as kind, coalesce(d.reason, '') as reason, d.received_at as at \
-             from deliveries d where d.workspace_id = $1 and d.received_at < $2 and d.outcome = 'dead'{only} \
-             union all \
-             select d.id, d.connection_id, 'event', d.kind, coalesce(d.reason, ''), d.received_at from events d \
-             join deliveries o on o.id = d.delivery_id where d.workspace_id = $1 and d.received_at < $2 and d.state = 'dead' and o.outcome <> 'dead'{only} \
-             union all \
-             select d.id, d.connection_id, 'command', d.kind, coalesce(d.reason, ''), d.created_at from outbox d \
-             where d.workspace_id = $1 and d.created_at < $2 and d.state = 'dead'{only} \
-             order by 6 desc, 1 desc limit ${}",
-            values.len()
-        );
+        let dead = DEAD.replace("{and}", only);
+        let sql = format!("select * from ({dead}) s where at < $2 or (at = $2 and id < $3) order by at desc, id desc limit $4");
         let rows = self.db.fetch(&sql, values).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(DeadLetter {
-                    id: row.text(0)?,
-                    connection: row.id(1)?,
-                    what: row.text(2)?,
-                    kind: row.text(3)?,
-                    reason: row.text(4)?,
-                    at: timestamp(row.int(5)?),
-                })
-            })
-            .collect()
+        Ok(rows.iter().map(dead_letter).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// One dead letter: `dlv_…`, `evt_…` or `out_…`.
+    pub async fn dead_letter(&self, workspace: WorkspaceId, id: &str) -> Result<Option<DeadLetter>, StoreError> {
+        let row = self.db.fetch_optional(&DEAD.replace("{and}", " and d.id = $2"), vec![workspace.into(), id.into()]).await?;
+        Ok(row.as_ref().map(dead_letter).transpose()?)
     }
 
     /// The delivery that an event came in.
@@ -77,4 +89,15 @@ impl Store {
         let row = self.db.fetch_optional(sql, vec![workspace.into(), event.into()]).await?;
         Ok(row.map(|it| it.opt_id(0)).transpose()?.flatten())
     }
+}
+
+fn dead_letter(row: &Record) -> sqlx::Result<DeadLetter> {
+    Ok(DeadLetter {
+        id: row.text(0)?,
+        connection: row.id(1)?,
+        what: row.text(2)?,
+        kind: row.text(3)?,
+        reason: row.text(4)?,
+        at: timestamp(row.int(5)?),
+    })
 }

@@ -8,7 +8,7 @@ use crate::clock::timestamp;
 use crate::ids::{ConnectionId, DeliveryId, OutboxId, WorkspaceId};
 
 /// A delivery as it is shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct DeliveryView {
     /// `dlv_…`
     pub id: DeliveryId,
@@ -22,6 +22,7 @@ pub struct DeliveryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Method, path, query and headers, without credentials.
+    #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Json>,
     /// Bytes of the body.
@@ -31,7 +32,7 @@ pub struct DeliveryView {
 }
 
 /// A row of the outbox as it is shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct OutboxView {
     /// `out_…`
     pub id: OutboxId,
@@ -55,6 +56,23 @@ pub struct OutboxView {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<patchbay_schemas::Timestamp>,
+}
+
+/// One try of a row of the outbox.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct AttemptView {
+    /// When it began.
+    pub at: patchbay_schemas::Timestamp,
+    /// How long it took, milliseconds.
+    pub took_ms: i64,
+    /// `delivered`, `dead`, or the failure's verdict: `later`, `after` or `reauthorise`
+    pub result: String,
+    /// The failure's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What the connector said of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Which rows are wanted, newest first.
@@ -128,6 +146,24 @@ impl Store {
         let row = self.db.fetch_optional(&format!("{OUTBOX} and id = $2"), vec![workspace.into(), id.into()]).await?;
         Ok(row.as_ref().map(outbox).transpose()?)
     }
+
+    /// The tries of a row of the outbox, newest first.
+    pub async fn attempts(&self, workspace: WorkspaceId, id: OutboxId, limit: i64) -> Result<Vec<AttemptView>, StoreError> {
+        let sql = "select a.at, a.took_ms, a.result, a.code, a.message from attempts a join outbox o on o.id = a.outbox_id \
+                   where o.workspace_id = $1 and a.outbox_id = $2 order by a.id desc limit $3";
+        let rows = self.db.fetch(sql, vec![workspace.into(), id.into(), limit.into()]).await?;
+        Ok(rows.iter().map(attempt).collect::<sqlx::Result<_>>()?)
+    }
+}
+
+fn attempt(row: &Record) -> sqlx::Result<AttemptView> {
+    Ok(AttemptView {
+        at: timestamp(row.int(0)?),
+        took_ms: row.int(1)?,
+        result: row.text(2)?,
+        code: row.opt_text(3)?,
+        message: row.opt_text(4)?,
+    })
 }
 
 fn delivery(row: &Record) -> sqlx::Result<DeliveryView> {

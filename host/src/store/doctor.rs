@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Store, StoreError};
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Finding {
     /// What must hold.
     pub rule: &'static str,

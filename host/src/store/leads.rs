@@ -13,7 +13,7 @@ use crate::clock::timestamp;
 use crate::ids::{ContactId, ConversationId, InteractionId, LeadId, WorkspaceId};
 
 /// An interaction as it stands in a timeline.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct InteractionView {
     /// `int_…`
     pub id: InteractionId,
@@ -34,6 +34,7 @@ pub struct InteractionView {
     /// When the hub received it.
     pub received_at: patchbay_schemas::Timestamp,
     /// `kind` and `payload` as schemas/ defines them.
+    #[schema(value_type = Object)]
     pub event: Json,
 }
 

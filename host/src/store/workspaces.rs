@@ -45,6 +45,18 @@ impl Store {
         self.workspaces().await?.into_iter().next().ok_or(StoreError::Gone("the workspace"))
     }
 
+    /// A further workspace, for the tests of what workspaces may see of one another.
+    #[cfg(test)]
+    pub async fn further_workspace(&self, name: &str, region: &str) -> Result<WorkspaceId, StoreError> {
+        let id: WorkspaceId = self.ids.next();
+        let mut tx = self.db.begin().await?;
+        let sql = "insert into workspaces (id, name, region, settings, created_at) values ($1, $2, $3, $4, $5)";
+        let settings = serde_json::to_string(&Settings::default()).expect("settings are plain values");
+        tx.execute(sql, vec![id.into(), name.into(), region.into(), settings.into(), self.clock.now_ms().into()]).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
     /// Sets what a workspace decides.
     pub async fn set_workspace(&self, workspace: WorkspaceId, region: &str, settings: &Settings) -> Result<(), StoreError> {
         let settings = serde_json::to_string(settings).expect("settings are plain values");
