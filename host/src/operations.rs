@@ -1,10 +1,11 @@
 //! What people ask of the hub: the same operations behind the command line and the API.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use patchbay_schemas::command::{Button, MessageSend};
 use patchbay_schemas::interaction::Message;
-use patchbay_schemas::{Attachment, Author, ConversationRef, Detail, Direction, EventBody, Interaction, Person, Source, Timestamp};
+use patchbay_schemas::{Attachment, Author, ConversationRef, Detail, Direction, EventBody, Interaction, Manifest, Person, Source, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::catalogue::CatalogueError;
@@ -76,7 +77,7 @@ pub enum OperationError {
 }
 
 /// What became of a dead letter.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct Redriven {
     /// `dlv_…`, `evt_…` or `out_…`
     pub id: String,
@@ -160,8 +161,15 @@ impl Hub {
     /// The address that the vendor posts to; none for connections that do not listen.
     #[must_use]
     pub fn address(&self, connection: &Connection) -> Option<String> {
-        let artifact = self.catalogue.artifact(&connection.connector).ok()?;
-        artifact.manifest.listens(&connection.config).then(|| format!("{}/in/{}", self.config.base_url(), connection.id))
+        self.manifest(connection).ok()?.listens(&connection.config).then(|| format!("{}/in/{}", self.config.base_url(), connection.id))
+    }
+
+    /// What a connection's connector says of itself: from the registry, else from the file.
+    pub fn manifest(&self, connection: &Connection) -> Result<Arc<Manifest>, CatalogueError> {
+        match self.registry.running(connection.id) {
+            Some(running) => Ok(Arc::clone(&running.instances.connector().manifest)),
+            None => self.catalogue.artifact(&connection.connector).map(|it| Arc::new(it.manifest)),
+        }
     }
 
     /// Puts a message into the outbox and into the timeline; it goes to the conversation's own channel and nowhere else.

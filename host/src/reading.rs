@@ -99,25 +99,33 @@ fn parse(id: &str, kind: &str, payload: &str) -> Result<EventBody, String> {
 }
 
 static VALIDATORS: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
+    let compile = |kind: &'static str| (kind, validator(patchbay_schemas::payload_ref(kind).expect("every kind has its schema")));
+    KINDS.into_iter().map(compile).collect()
+});
+
+/// What one definition of schemas/ allows, by its absolute address with a JSON pointer. Compiling takes milliseconds: keep it.
+///
+/// # Panics
+/// Where there is no such definition: addresses are written in the code.
+#[must_use]
+pub fn validator(reference: &str) -> Validator {
+    jsonschema::draft202012::options()
+        .with_registry(&SCHEMAS)
+        .should_validate_formats(true)
+        .build(&serde_json::json!({ "$ref": reference }))
+        .expect("the schemas are tested to be valid")
+}
+
+static SCHEMAS: LazyLock<jsonschema::Registry<'static>> = LazyLock::new(|| {
     let resources = patchbay_schemas::V1.iter().map(|(_, text)| {
         let schema: Value = serde_json::from_str(text).expect("the schemas are tested to be JSON");
         let id = schema["$id"].as_str().expect("the schemas are tested to have ids").to_owned();
         (id, jsonschema::Resource::from_contents(schema))
     });
-    let registry = jsonschema::Registry::new()
+    jsonschema::Registry::new()
         .extend(resources)
         .and_then(jsonschema::RegistryBuilder::prepare)
-        .expect("the schemas are tested to be valid");
-    let compile = |kind: &'static str| {
-        let reference = patchbay_schemas::payload_ref(kind).expect("every kind has its schema");
-        let validator = jsonschema::draft202012::options()
-            .with_registry(&registry)
-            .should_validate_formats(true)
-            .build(&serde_json::json!({ "$ref": reference }))
-            .expect("the schemas are tested to be valid");
-        (kind, validator)
-    };
-    KINDS.into_iter().map(compile).collect()
+        .expect("the schemas are tested to be valid")
 });
 
 /// Compiles the schemas now, so that the first delivery does not wait for it.

@@ -1,0 +1,68 @@
+//! Parts of a request, parsed at the edge: everything else sees typed values only.
+
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::http::error::ApiError;
+use crate::ids::{Id, Named};
+
+/// Largest JSON body, bytes.
+pub const MAX_BODY: usize = 1 << 20;
+
+/// The parameters of the query. Unknown ones are refused: `T` denies unknown fields.
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let parsed: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        parsed.map(|Query(it)| Self(it)).map_err(|error| ApiError::Parameter(innermost(&error)))
+    }
+}
+
+/// The id in the path. What is no id of this kind is not there.
+pub struct At<K>(pub Id<K>);
+
+impl<S: Send + Sync, K: Named> FromRequestParts<S> for At<K> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|error| ApiError::NotFound(error.body_text()))?;
+        text.parse().map(Self).map_err(|error: crate::ids::IdError| ApiError::NotFound(error.to_string()))
+    }
+}
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let parsed: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
+        parsed.map(|Json(it)| Self(it)).map_err(|error| match error {
+            JsonRejection::JsonDataError(error) => ApiError::Shape(innermost(&error)),
+            JsonRejection::JsonSyntaxError(error) => ApiError::Malformed(innermost(&error)),
+            JsonRejection::MissingJsonContentType(_) => ApiError::NotJson,
+            JsonRejection::BytesRejection(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => {
+                ApiError::TooLarge(MAX_BODY)
+            }
+            _ => ApiError::CutOff,
+        })
+    }
+}
+
+/// What serde says, with the place: axum's own words around it say nothing more.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = error.to_string();
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,73 @@
+//! Leads, contacts, conversations, and what is said to them.
+
+use super::*;
+
+#[tokio::test]
+async fn a_person_is_found_by_any_spelling() {
+    let world = World::open().await;
+    world.said(world.connection, "anna", "8 (912) 345-67-89").await;
+    world.said(world.connection, "ivan", "+79123456780").await;
+    for query in ["phone=8%20(912)%20345-67-89", "phone=%2B79123456789", "phone=+7912+345+67+89", "phone=9123456789"] {
+        let found = world.get(&format!("/contacts?{query}")).await.json();
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{query}: {found}");
+        assert_eq!(found["items"][0]["name"], "Person anna", "{query}");
+    }
+    assert_eq!(world.get("/contacts?email=Nobody@Example.com").await.json()["items"], json!([]));
+    assert_eq!(world.get("/contacts?email=nobody").await.problem(), (400, "request.parameter".to_owned()));
+    let id = world.get("/contacts?phone=9123456789").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(world.get(&format!("/contacts/{id}")).await.json()["id"], id);
+    let timeline = world.get(&format!("/contacts/{id}/timeline")).await.json();
+    assert_eq!(timeline["items"][0]["event"]["payload"]["text"], "Hello anna");
+}
+
+#[tokio::test]
+async fn a_lead_fits_its_schema_and_tells_its_timeline() {
+    let world = World::open().await;
+    world.said(world.connection, "anna", "+79123456789").await;
+    let lead = world.get("/leads").await.json()["items"][0].clone();
+    let validator = crate::reading::validator("https://patchbay.dev/schemas/v1/lead.json");
+    assert!(validator.is_valid(&lead), "{lead}");
+    let id = lead["id"].as_str().unwrap();
+    assert_eq!(world.get(&format!("/leads/{id}")).await.json(), lead);
+    let interaction = world.get(&format!("/leads/{id}/timeline")).await.json()["items"][0].clone();
+    assert_eq!(world.get(&format!("/interactions/{}", interaction["id"].as_str().unwrap())).await.json(), interaction);
+}
+
+#[tokio::test]
+async fn a_message_waits_in_the_outbox_of_its_conversation() {
+    let world = World::open().await;
+    world.said(world.connection, "anna", "+79123456789").await;
+    let conversation = world.get("/conversations").await.json()["items"][0].clone();
+    let id = conversation["id"].as_str().unwrap();
+    assert_eq!(world.get(&format!("/conversations/{id}")).await.json(), conversation);
+    let path = format!("/conversations/{id}/messages");
+    let answer = world.post(&path, &json!({ "text": "Здравствуйте, Анна!" })).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", String::from_utf8_lossy(&answer.bytes));
+    let outbox = answer.json()["outbox"].as_str().unwrap().to_owned();
+    assert_eq!(answer.headers[header::LOCATION], format!("/api/v1/outbox/{outbox}"));
+    let row = world.get(&format!("/outbox/{outbox}")).await.json();
+    assert_eq!(
+        (&row["kind"], &row["state"], &row["lane"], &row["tries"]),
+        (&json!("message.send"), &json!("pending"), &json!(id), &json!([]))
+    );
+
+    let empty = world.post(&path, &json!({ "text": "  " })).await;
+    assert_eq!(empty.problem(), (422, "request.body".to_owned()));
+    assert_eq!(empty.json()["faults"][0]["at"], "/text");
+    assert_eq!(world.walk("/outbox?state=pending", 50).await.iter().filter(|it| it["kind"] == "message.send").count(), 1);
+}
+
+#[tokio::test]
+async fn a_connector_that_cannot_send_is_not_asked_to() {
+    let world = World::open().await;
+    world.said(world.connection, "anna", "+79123456789").await;
+    let id = world.get("/conversations").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+    let mute = MANIFEST.replace("[commands]\nkinds = ['message.send']\n", "");
+    std::fs::write(world.folder.join("connectors/chat.wasm"), component(&mute)).unwrap();
+    let answer = world.post(&format!("/conversations/{id}/messages"), &json!({ "text": "Hello" })).await;
+    assert_eq!(answer.problem(), (409, "refused".to_owned()));
+    let connection = format!("/api/v1/connections/{}", world.connection);
+    world.ask(Some(&world.token), "DELETE", &connection, None).await;
+    let answer = world.post(&format!("/conversations/{id}/messages"), &json!({ "text": "Hello" })).await;
+    assert_eq!(answer.problem(), (404, "not_found".to_owned()));
+}
