@@ -323,3 +323,58 @@ fn a_removed_connection_keeps_its_history_and_loses_its_secrets() {
         assert_eq!(world.store.connection(stranger, id).await.unwrap(), None);
     });
 }
+
+#[test]
+fn dead_letters_are_walked_by_their_places_also_within_one_millisecond() {
+    on_both("places", |world| async move {
+        let workspace = world.origin.workspace;
+        let mut batch: Vec<Intake> = (0..5).map(|_| world.intake(Reading::Dead("connector.trap: x".to_owned()))).collect();
+        let at = world.store.clock.now();
+        batch.iter_mut().for_each(|it| it.received_at = at);
+        world.ingest(&batch).await;
+        let (mut walked, mut before) = (Vec::new(), None);
+        while let Some(letter) = world.store.dead_letters(workspace, None, before, 1).await.unwrap().into_iter().next() {
+            assert_eq!(world.store.dead_letter(workspace, &letter.id).await.unwrap().unwrap().reason, letter.reason);
+            before = Some(letter.place());
+            walked.push(letter.id);
+        }
+        batch.reverse();
+        assert_eq!(walked, batch.iter().map(|it| it.id.to_string()).collect::<Vec<_>>());
+        let other = world.store.further_workspace("Other", "DE").await.unwrap();
+        assert!(world.store.dead_letter(other, &walked[0]).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_connection_of_another_workspace_keeps_its_secrets() {
+    on_both("foreign", |world| async move {
+        let (store, id) = (&world.store, world.origin.connection);
+        let other = store.further_workspace("Other", "DE").await.unwrap();
+        assert!(!store.set_connection_state(other, id, &ConnectionState::Removed).await.unwrap());
+        let names = BTreeMap::from([(id, vec!["token".to_owned()])]);
+        assert_eq!(store.secret_names(world.origin.workspace, Some(id)).await.unwrap(), names);
+        assert_eq!(store.secret_names(world.origin.workspace, None).await.unwrap().len(), 2);
+        assert!(store.secret_names(other, None).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_hub_sums_up_every_workspace_and_the_tries_of_a_command() {
+    on_both("sums", |world| async move {
+        world.ingest(&[world.said("1", vec![Identity::handle("42")])]).await;
+        let workspace = world.origin.workspace;
+        let sums = world.store.all_sums().await.unwrap();
+        assert_eq!(sums, world.store.sums(workspace).await.unwrap());
+        assert_eq!(sums.iter().map(counters::Sums::pending).sum::<i64>(), 2);
+        let oldest = world.store.oldest_waiting().await.unwrap();
+        assert_eq!(oldest.iter().map(|it| it.0).collect::<Vec<_>>(), [world.sink]);
+        let lane = world.store.claim_lanes(world.sink, "hub", 1, 60_000).await.unwrap().remove(0);
+        let row = world.store.waiting(&lane).await.unwrap().remove(0);
+        let end = End::Failed { verdict: "later", reason: "vendor.http_500: no".to_owned() };
+        let tried = Tried { id: row.id, at: 1_000, took_ms: 20, end };
+        assert!(world.store.finish(&lane, &[tried], Some(Release::More), 0).await.unwrap());
+        let attempts = world.store.attempts(workspace, row.id, 10).await.unwrap();
+        assert_eq!((attempts[0].took_ms, attempts[0].result.as_str(), attempts[0].code.as_deref()), (20, "later", Some("vendor.http_500")));
+        assert!(world.store.attempts(world.store.further_workspace("Other", "DE").await.unwrap(), row.id, 10).await.unwrap().is_empty());
+    });
+}
