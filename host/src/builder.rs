@@ -203,8 +203,13 @@ fn artifact(line: &str) -> Option<(String, PathBuf)> {
     // `path+file:///…/plugins/telegram#0.1.0`, or `…#name@0.1.0` where folder and package differ.
     let (place, version) = message["package_id"].as_str()?.rsplit_once('#')?;
     let package = version.split_once('@').map_or_else(|| place.rsplit('/').next().unwrap_or_default(), |(name, _)| name);
-    let wasm = message["filenames"].as_array()?.iter().filter_map(Value::as_str).find(|it| it.ends_with(".wasm"))?;
-    Some((package.to_owned(), wasm.into()))
+    let wasm = message["filenames"]
+        .as_array()?
+        .iter()
+        .filter_map(Value::as_str)
+        .map(PathBuf::from)
+        .find(|it| it.extension().is_some_and(|it| it == "wasm"))?;
+    Some((package.to_owned(), wasm))
 }
 
 /// When the newest file in a folder (or the file itself) was changed. What is not there was never changed.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::failure::{Exit, Failure};
 use super::fields::Fields;
-use super::output::{Out, Table, time};
+use super::output::{Out, Table, clean, confirm, time};
 
 /// Most connections that are listed.
 const MOST: i64 = 10_000;
@@ -122,14 +122,7 @@ async fn add(out: Out, hub: &Hub, connector: String, name: Option<String>, field
         let address = json["address"].as_str().map(|it| format!("address  {it}\n")).unwrap_or_default();
         format!("id       {}\n{address}{}", connection.id, tested.human())
     })?;
-    if let Tested::Failed(_) = tested {
-        out.note(format!(
-            "it stays: `patchbay connection update {0}` corrects it, `patchbay connection remove {0}` removes it",
-            connection.id
-        ));
-        return Err(Failure::silent(Exit::Violated));
-    }
-    Ok(())
+    tested.verdict(&format!("`{}` is added, but its test failed", connection.name), &connection)
 }
 
 async fn update(out: Out, hub: &Hub, which: &Which, fields: &Fields, unset: Vec<String>, no_test: bool) -> Result<(), Failure> {
@@ -148,7 +141,7 @@ async fn update(out: Out, hub: &Hub, which: &Which, fields: &Fields, unset: Vec<
     let mut json = describe(hub, &connection).await?;
     json["test"] = tested.json();
     out.answer(&json, || format!("{} is updated\n{}", connection.id, tested.human()))?;
-    if let Tested::Failed(_) = tested { Err(Failure::silent(Exit::Violated)) } else { Ok(()) }
+    tested.verdict(&format!("`{}` is updated, but its test failed", connection.name), &connection)
 }
 
 /// What the vendor said.
@@ -176,7 +169,7 @@ impl Tested {
         match self {
             Self::Not => String::new(),
             Self::Untestable => "test     this connector has none\n".to_owned(),
-            Self::Failed(reason) => format!("test     failed: {}\n", super::output::clean(reason)),
+            Self::Failed(_) => "test     failed\n".to_owned(),
             Self::Works(said) => {
                 let mut table = Table::plain();
                 for (name, value) in said.as_object().into_iter().flatten() {
@@ -185,6 +178,16 @@ impl Tested {
                 format!("test     ok\n{}", table.text())
             }
         }
+    }
+}
+
+impl Tested {
+    /// A test that failed is a failure of the command.
+    fn verdict(&self, what: &str, connection: &Connection) -> Result<(), Failure> {
+        let Self::Failed(reason) = self else { return Ok(()) };
+        let help =
+            format!("`patchbay connection show {0}` shows its configuration, `patchbay connection update {0}` changes it", connection.id);
+        Err(Failure::new(Exit::Violated, format!("{what}: {}", clean(reason))).help(help))
     }
 }
 
@@ -209,16 +212,8 @@ async fn ask_vendor(hub: &Hub, connection: &Connection) -> Result<Tested, Failur
 
 async fn test(out: Out, hub: &Hub, connection: &Connection) -> Result<(), Failure> {
     let tested = ask_vendor(hub, connection).await?;
-    if let Tested::Failed(reason) = &tested {
-        if out.json {
-            out.answer(&tested.json(), String::new)?;
-        }
-        return Err(Failure::new(Exit::Violated, format!("the test of `{}` failed: {reason}", connection.name)).help(format!(
-            "`patchbay connection show {0}` shows its configuration, `patchbay connection update {0}` changes it",
-            connection.id
-        )));
-    }
-    out.answer(&tested.json(), || tested.human())
+    out.answer(&tested.json(), || tested.human())?;
+    tested.verdict(&format!("the test of `{}` failed", connection.name), connection)
 }
 
 async fn list(out: Out, hub: &Hub) -> Result<(), Failure> {
@@ -258,7 +253,7 @@ async fn show(out: Out, hub: &Hub, which: &Which) -> Result<(), Failure> {
         for (name, value) in json["secrets"].as_object().into_iter().flatten() {
             config.wide_row([name.clone(), format!("secret, {}", plain(value))]);
         }
-        format!("{}\n{}Configuration\n{}", super::output::clean(&connection.name), table.text(), config.text())
+        format!("{}\n{}Configuration\n{}", clean(&connection.name), table.text(), config.text())
     })
 }
 
@@ -296,7 +291,7 @@ async fn turn(out: Out, hub: &Hub, which: &Which, to: ConnectionState) -> Result
 async fn remove(out: Out, hub: &Hub, which: &Which, yes: bool) -> Result<(), Failure> {
     let connection = find(hub, &which.connection).await?;
     let question = format!("Remove `{}` ({}) and its secrets?", connection.name, connection.id);
-    if !yes && !out.confirm(&question)? {
+    if !yes && !confirm(&question)? {
         return Err(Failure::new(Exit::Refused, "nothing was removed").help("--yes removes without a question"));
     }
     hub.set_connection_state(hub.workspace.id, connection.id, ConnectionState::Removed).await?;

@@ -32,7 +32,7 @@ impl Connectors {
         logging::start_for_command();
         let config = here.config()?;
         let scratch = ScratchCache::find(&config);
-        let catalogue = here.catalogue(&config, scratch.cache.clone())?;
+        let catalogue = Here::catalogue(&config, scratch.cache.clone())?;
         let Self::Inspect { connector } = self else {
             let (found, broken) = catalogue.list()?;
             for error in &broken {
@@ -46,7 +46,7 @@ impl Connectors {
 }
 
 fn list(out: Out, artifacts: &[Artifact], folder: &str) -> Result<(), Failure> {
-    let json: Vec<Value> = artifacts.iter().map(|it| summary(it)).collect();
+    let json: Vec<Value> = artifacts.iter().map(summary).collect();
     out.answer(&json, || {
         let mut table = Table::new(["ID", "VERSION", "NAME", "ROLES", "CAN", "SUMMARY"]);
         for it in artifacts {
@@ -74,7 +74,7 @@ fn summary(artifact: &Artifact) -> Value {
         "roles": roles(manifest),
         "abilities": artifact.abilities(),
         "imports": imports,
-        "sha256": digest.iter().map(|it| format!("{it:02x}")).collect::<String>(),
+        "sha256": hex::encode(digest),
         "size": artifact.wasm.len(),
     })
 }
@@ -88,11 +88,11 @@ fn inspect(out: Out, artifact: &Artifact) -> Result<(), Failure> {
         for (name, value) in facts(artifact) {
             head.wide_row([name.to_owned(), value]);
         }
-        let mut properties = Table::new(["  PROPERTY", "KIND", "DEFAULT", "WHAT IT IS"]);
+        let mut properties = Table::new(["PROPERTY", "KIND", "DEFAULT", "WHAT IT IS"]).indented();
         for (name, property) in manifest.config.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let default = property.get("default").map(ToString::to_string).unwrap_or_default();
             let what = ["title", "description"].iter().filter_map(|it| property[*it].as_str()).collect::<Vec<_>>().join(": ");
-            properties.wide_row([format!("  {name}"), kind(manifest, name, property), default, what]);
+            properties.wide_row([name.clone(), kind(manifest, name, property), default, what]);
         }
         format!("{} {}: {}\n{}\nConfiguration\n{}", manifest.id, manifest.version, manifest.name, head.text(), properties.or("  none"))
     })

@@ -52,10 +52,10 @@ async fn list(out: Out, hub: &Hub, search: Option<&str>, before: Option<ContactI
         }
         table.or(if search.is_some() { "nobody is known by that" } else { "no contacts yet" })
     })?;
-    if i64::try_from(contacts.len()).is_ok_and(|it| it == limit) && !out.json {
-        if let Some(last) = contacts.last() {
-            out.note(format!("there may be more: --before {}", last.id));
-        }
+    if let Some(last) = contacts.last()
+        && i64::try_from(contacts.len()).is_ok_and(|it| it == limit)
+    {
+        out.note(format!("there may be more: --before {}", last.id));
     }
     Ok(())
 }

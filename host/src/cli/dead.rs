@@ -117,5 +117,5 @@ async fn redrive(out: Out, hub: &Hub, ids: &[String], dry_run: bool) -> Result<(
 }
 
 fn lines(texts: &[String]) -> String {
-    texts.iter().map(|it| format!("  {it}\n")).collect::<String>()
+    texts.iter().flat_map(|it| ["  ", it, "\n"]).collect()
 }

@@ -12,12 +12,12 @@ use patchbay_host::rules::ingest::{Intake, Way};
 use patchbay_host::store::connections::{Connection, ConnectionState};
 use patchbay_host::store::leads::LeadFilter;
 use patchbay_schemas::manifest::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use super::connection::all;
 use super::failure::{Exit, Failure};
-use super::output::Out;
+use super::output::{Out, confirm};
 use super::samples::{bot, form, number};
 use super::{lead, run};
 
@@ -55,7 +55,29 @@ struct Act {
     /// Who gets it.
     connection: Connection,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Body,
+}
+
+/// What is posted.
+enum Body {
+    /// Fields of a form, encoded.
+    Form(String),
+    /// An update of Telegram, but for its time: so many seconds after it is sent.
+    Update(Value, i64),
+}
+
+impl Body {
+    /// The bytes, as if sent at `now_ms` (milliseconds since 1970 UTC).
+    fn bytes(&self, now_ms: i64) -> Vec<u8> {
+        match self {
+            Self::Form(fields) => fields.clone().into_bytes(),
+            Self::Update(update, later_s) => {
+                let mut update = update.clone();
+                update["message"]["date"] = now_ms.div_euclid(1_000).saturating_add(*later_s).into();
+                update.to_string().into_bytes()
+            }
+        }
+    }
 }
 
 /// Somebody new each time.
@@ -90,7 +112,7 @@ impl Person {
 
 impl Demo {
     pub async fn run(self, out: Out, hub: &Hub) -> Result<(), Failure> {
-        self.spare_the_crm(out, hub).await?;
+        self.spare_the_crm(hub).await?;
         let (form, bot) = (form(hub).await?.0, bot(hub).await?);
         let person = Person::invent();
         let acts = play(hub, &person, &bot, &form).await?;
@@ -108,7 +130,7 @@ impl Demo {
     }
 
     /// An invented person has no business in a real CRM.
-    async fn spare_the_crm(&self, out: Out, hub: &Hub) -> Result<(), Failure> {
+    async fn spare_the_crm(&self, hub: &Hub) -> Result<(), Failure> {
         let is_sink = |it: &Connection| {
             hub.catalogue.artifact(&it.connector).is_ok_and(|it| it.manifest.roles.contains(&Role::Sink))
                 && it.state == ConnectionState::Active
@@ -118,7 +140,7 @@ impl Demo {
             return Ok(());
         }
         let sinks = sinks.join(", ");
-        if out.confirm(&format!("{sinks} will get the invented person as a lead. Go on?"))? {
+        if confirm(&format!("{sinks} will get the invented person as a lead. Go on?"))? {
             return Ok(());
         }
         Err(Failure::new(Exit::Refused, format!("{sinks} would get the invented person as a lead")).help("--yes plays all the same"))
@@ -127,13 +149,12 @@ impl Demo {
 
 async fn play(hub: &Hub, person: &Person, bot: &Connection, form: &Connection) -> Result<Vec<Act>, Failure> {
     let secret = webhook_secret(hub, bot).await?;
-    let now = hub.store.clock.now().as_second();
     let update = 100_000_000 + number(800_000_000);
-    let telegram = |what: String, update: u64, at: i64, content: serde_json::Value| {
+    let telegram = |what: String, update: u64, later_s: i64, content: Value| {
         let user =
             json!({ "id": person.account, "is_bot": false, "first_name": person.given, "last_name": person.family, "language_code": "ru" });
         let chat = json!({ "id": person.account, "type": "private", "first_name": person.given, "last_name": person.family });
-        let mut message = json!({ "message_id": update % 100_000, "from": user, "chat": chat, "date": at });
+        let mut message = json!({ "message_id": update % 100_000, "from": user, "chat": chat });
         if let (Some(message), Some(content)) = (message.as_object_mut(), content.as_object()) {
             message.extend(content.clone());
         }
@@ -141,7 +162,7 @@ async fn play(hub: &Hub, person: &Person, bot: &Connection, form: &Connection) -
             what,
             connection: bot.clone(),
             headers: vec![("content-type", "application/json".to_owned()), ("x-telegram-bot-api-secret-token", secret.clone())],
-            body: json!({ "update_id": update, "message": message }).to_string(),
+            body: Body::Update(json!({ "update_id": update, "message": message }), later_s),
         }
     };
     let card = json!({ "contact": { "phone_number": person.bare_phone(), "first_name": person.given, "user_id": person.account } });
@@ -158,7 +179,7 @@ async fn play(hub: &Hub, person: &Person, bot: &Connection, form: &Connection) -
     let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let name = format!("{} {}", person.given, person.family);
     Ok(vec![
-        telegram(format!("{name} shares the phone {} with the bot in Telegram", person.bare_phone()), update, now - 120, card),
+        telegram(format!("{name} shares the phone {} with the bot in Telegram", person.bare_phone()), update, -60, card),
         Act {
             what: format!("{name} fills in the form on the site, with the phone written as {}", person.written_phone()),
             connection: form.clone(),
@@ -168,12 +189,13 @@ async fn play(hub: &Hub, person: &Person, bot: &Connection, form: &Connection) -
                 ("origin", hub.config.base_url()),
                 ("referer", format!("{}/example?utm_source=demo&utm_campaign=first-run", hub.config.base_url())),
             ],
-            body: encoded,
+            body: Body::Form(encoded),
         },
         telegram(
             format!("{name} writes to the bot again"),
             update + 1,
-            now,
+            // Telegram tells whole seconds: rounded up, so that the message does not stand before the form of the same second.
+            1,
             json!({ "text": "Здравствуйте! Отправил заявку на сайте, перезвоните, пожалуйста." }),
         ),
     ])
@@ -197,7 +219,7 @@ async fn perform_over_http(out: Out, hub: &Hub, acts: &[Act]) -> Result<(), Fail
         let url = format!("{base}/in/{}", act.connection.id);
         let waited = tokio::time::Instant::now();
         let response = loop {
-            let mut request = client.post(&url).body(act.body.clone());
+            let mut request = client.post(&url).body(act.body.bytes(hub.store.clock.now_ms()));
             for (name, value) in &act.headers {
                 request = request.header(*name, value);
             }
@@ -234,9 +256,9 @@ async fn perform_here(out: Out, hub: &Hub, acts: &[Act]) -> Result<(), Failure> 
             Failure::new(Exit::Invalid, format!("the connection `{}` does not run", act.connection.name)).help("`patchbay doctor` says why")
         })?;
         let headers = act.headers.iter().map(|(name, value)| Header { name: (*name).to_owned(), value: value.clone() }).collect();
-        let request =
-            Request { method: "POST".to_owned(), path: String::new(), query: String::new(), headers, body: act.body.clone().into_bytes() };
         let received_at = hub.store.clock.now();
+        let body = act.body.bytes(received_at.as_millisecond());
+        let request = Request { method: "POST".to_owned(), path: String::new(), query: String::new(), headers, body };
         let read = reading::of(&running.instances, &request).await;
         let intake = Intake {
             id: hub.store.ids.next(),

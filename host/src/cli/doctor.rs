@@ -20,7 +20,7 @@ pub async fn run(out: Out, hub: &Hub) -> Result<(), Failure> {
         let mut text = String::new();
         for it in &findings {
             let mark = if it.violations.is_empty() { "ok    " } else { "WRONG " };
-            text.push_str(&format!("{mark}{}\n", it.rule));
+            text.extend([mark, it.rule, "\n"]);
             text.extend(it.violations.iter().map(|it| format!("        {}\n", clean(it))));
         }
         text

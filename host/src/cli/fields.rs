@@ -42,7 +42,7 @@ pub struct Fields {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ask for this secret too, or take it from `PATCHBAY_SECRET_<NAME>`; required ones are asked for anyway
-    #[arg(long = "secret", value_name = "NAME", value_parser = bare_name)]
+    #[arg(long = "secret", value_name = "NAME")]
     secrets: Vec<String>,
     /// A file that holds a secret and nothing else
     #[arg(long = "secret-file", value_name = "NAME=PATH")]
@@ -55,15 +55,23 @@ pub struct Fields {
     pub networks: Vec<String>,
 }
 
-fn bare_name(text: &str) -> Result<String, String> {
+/// A secret's name; a value that stands there too is not repeated, which clap's own errors would do.
+fn bare_name(text: &str) -> Result<&str, Failure> {
     match text.split_once('=') {
-        Some((name, _)) => Err(format!(
-            "a secret's value does not belong on the command line, where the shell's history keeps it: name it alone (--secret {name}) and type \
-             it when asked, or use PATCHBAY_SECRET_{}, --secret-file or --secrets-stdin",
-            name.to_uppercase()
-        )),
-        None => Ok(text.to_owned()),
+        Some((name, _)) => Err(kept_in_history("--secret takes a name, not a value: the value", name)),
+        None => Ok(text),
     }
+}
+
+fn kept_in_history(what: &str, name: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("{what} would stay in the shell's history")).help(other_ways(name))
+}
+
+fn other_ways(name: &str) -> String {
+    format!(
+        "`--secret {name}` asks for it on a terminal; PATCHBAY_SECRET_{}, --secret-file and --secrets-stdin suit scripts",
+        name.to_uppercase()
+    )
 }
 
 impl Fields {
@@ -73,12 +81,7 @@ impl Fields {
         let mut given = self.config.as_deref().map_or_else(|| Ok(Map::new()), read_object)?;
         for Pair { name, value } in &self.set {
             if known.contains(&name.as_str()) {
-                return Err(Failure::new(Exit::Usage, format!("`{name}` is a secret: --set would leave it in the shell's history")).help(
-                    format!(
-                        "--secret {name} asks for it; PATCHBAY_SECRET_{}, --secret-file and --secrets-stdin suit scripts",
-                        name.to_uppercase()
-                    ),
-                ));
+                return Err(kept_in_history(&format!("`{name}` is a secret: its value"), name));
             }
             given.insert(name.clone(), setup::typed(manifest, name, value));
         }
@@ -87,20 +90,19 @@ impl Fields {
         }
         let is_terminal = std::io::stdin().is_terminal() && !self.secrets_stdin;
         for name in &self.secrets {
+            let name = bare_name(name)?;
             known_secret(&known, name)?;
             if !given.contains_key(name) {
                 if !is_terminal {
-                    return Err(Failure::new(
-                        Exit::Invalid,
-                        format!("the secret `{name}` is not given, and there is no terminal to ask on"),
-                    )
-                    .help(format!("set PATCHBAY_SECRET_{}, or use --secret-file or --secrets-stdin", name.to_uppercase())));
+                    return Err(nobody_to_ask(name));
                 }
-                given.insert(name.clone(), ask_property(manifest, name, true)?);
+                given.insert(name.to_owned(), ask_property(manifest, name, true)?);
             }
         }
         if is_terminal {
             ask_what_is_missing(manifest, there, &mut given)?;
+        } else if let Some(name) = missing(manifest, there, &given).into_iter().find(|it| known.contains(&it.as_str())) {
+            return Err(nobody_to_ask(&name));
         }
         Ok(given)
     }
@@ -141,12 +143,14 @@ fn known_secret(known: &[&str], name: &str) -> Result<(), Failure> {
     Err(Failure::new(Exit::Invalid, format!("this connector has no secret `{name}`")).help(format!("its secrets: {list}")))
 }
 
+fn nobody_to_ask(name: &str) -> Failure {
+    Failure::new(Exit::Invalid, format!("the secret `{name}` is not given, and there is no terminal to ask on")).help(other_ways(name))
+}
+
 fn ask_what_is_missing(manifest: &Manifest, there: &Map<String, Value>, given: &mut Map<String, Value>) -> Result<(), Failure> {
     // An answer may make another property necessary.
     loop {
-        let mut whole = there.clone();
-        whole.extend(given.clone());
-        let missing = missing(manifest, whole);
+        let missing = missing(manifest, there, given);
         if missing.is_empty() {
             return Ok(());
         }
@@ -158,7 +162,9 @@ fn ask_what_is_missing(manifest: &Manifest, there: &Map<String, Value>, given: &
 }
 
 /// Known properties that the schema calls required and that are not there.
-fn missing(manifest: &Manifest, mut config: Map<String, Value>) -> Vec<String> {
+fn missing(manifest: &Manifest, there: &Map<String, Value>, given: &Map<String, Value>) -> Vec<String> {
+    let mut config = there.clone();
+    config.extend(given.clone());
     if let Value::Object(defaults) = setup::defaults(manifest) {
         for (name, value) in defaults {
             config.entry(name).or_insert(value);
@@ -259,16 +265,16 @@ mod tests {
         let failure = fields(&["token=hunter2"]).gather(&manifest(), &Map::new()).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(!format!("{failure:?}").contains("hunter2") && failure.help.unwrap().contains("PATCHBAY_SECRET_TOKEN"));
-        let error = bare_name("token=hunter2").unwrap_err();
-        assert!(!error.contains("hunter2"), "{error}");
+        let failure = bare_name("token=hunter2").unwrap_err();
+        assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
     }
 
     #[test]
     fn an_answer_may_make_another_property_necessary() {
-        let config = |value: serde_json::Value| value.as_object().unwrap().clone();
-        assert_eq!(missing(&manifest(), Map::new()), ["token"]);
-        assert_eq!(missing(&manifest(), config(serde_json::json!({ "token": "1", "mode": "b" }))), ["key"]);
-        assert!(missing(&manifest(), config(serde_json::json!({ "token": "1" }))).is_empty());
+        let config = |value: Value| value.as_object().unwrap().clone();
+        assert_eq!(missing(&manifest(), &Map::new(), &Map::new()), ["token"]);
+        assert_eq!(missing(&manifest(), &Map::new(), &config(serde_json::json!({ "token": "1", "mode": "b" }))), ["key"]);
+        assert!(missing(&manifest(), &Map::new(), &config(serde_json::json!({ "token": "1" }))).is_empty());
     }
 
     #[test]

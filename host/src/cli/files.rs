@@ -27,9 +27,9 @@ pub struct Here {
 
 impl Here {
     /// The configuration that was named, else `patchbay.toml` in the current folder.
-    pub fn new(out: Out, named: Option<PathBuf>) -> Result<Self, Failure> {
+    pub fn new(out: Out, named: Option<&Path>) -> Result<Self, Failure> {
         // The doctor and people compare paths, so they are absolute.
-        let file = named.as_deref().unwrap_or(Path::new("patchbay.toml"));
+        let file = named.unwrap_or(Path::new("patchbay.toml"));
         let file = std::path::absolute(file).map_err(|error| Failure::io(file.display(), &error))?;
         Ok(Self { out, file, named: named.is_some() })
     }
@@ -81,7 +81,7 @@ impl Here {
     }
 
     /// The connectors that are installed, without a database. Nothing is written but the compile cache.
-    pub fn catalogue(&self, config: &Config, cache: CompileCache) -> Result<Arc<Catalogue>, Failure> {
+    pub fn catalogue(config: &Config, cache: CompileCache) -> Result<Arc<Catalogue>, Failure> {
         let runtime =
             Runtime::new(cache).map_err(|error| Failure::new(Exit::Unexpected, format!("the plugin host cannot start: {error:#}")))?;
         Ok(Arc::new(Catalogue::new(config.connectors.clone(), runtime)))

@@ -71,10 +71,10 @@ async fn list(out: Out, hub: &Hub, filter: &LeadFilter, before: Option<LeadId>, 
         }
         table.or("no leads yet: `patchbay demo` plays some")
     })?;
-    if i64::try_from(leads.len()).is_ok_and(|it| it == limit) && !out.json {
-        if let Some(last) = leads.last() {
-            out.note(format!("there may be more: --before {}", last.id));
-        }
+    if let Some(last) = leads.last()
+        && i64::try_from(leads.len()).is_ok_and(|it| it == limit)
+    {
+        out.note(format!("there may be more: --before {}", last.id));
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub fn start(config: &LogConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The log of a command that answers and ends: warnings, unless PATCHBAY_LOG says otherwise.
+/// The log of a command that answers and ends: warnings, unless `PATCHBAY_LOG` says otherwise.
 pub fn start_for_command() {
     let wanted = std::env::var("PATCHBAY_LOG").ok().and_then(|it| EnvFilter::try_new(it).ok());
     let filter = wanted.unwrap_or_else(|| EnvFilter::new("warn"));

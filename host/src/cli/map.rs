@@ -65,7 +65,7 @@ impl MapArgs {
         logging::start_for_command();
         let config = here.config()?;
         let scratch = ScratchCache::find(&config);
-        let catalogue = here.catalogue(&config, scratch.cache.clone())?;
+        let catalogue = Here::catalogue(&config, scratch.cache.clone())?;
         let artifact = find(&catalogue, &self.connector)?;
         let manifest = artifact.manifest.clone();
         if !artifact.abilities().contains(&"webhook") {

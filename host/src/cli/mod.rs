@@ -112,7 +112,7 @@ pub fn main() -> ExitCode {
 
 fn run_matches(matches: &ArgMatches) -> Result<(), Failure> {
     let cli = Cli::from_arg_matches(matches).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let here = Here::new(Out { json: cli.json, quiet: cli.quiet }, hub_config(matches))?;
+    let here = Here::new(Out { json: cli.json, quiet: cli.quiet }, hub_config(matches).as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

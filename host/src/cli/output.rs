@@ -35,15 +35,15 @@ impl Out {
             complain(text.as_ref());
         }
     }
+}
 
-    /// Yes or no from whoever sits at the terminal. Without a terminal nobody says yes.
-    pub fn confirm(self, question: &str) -> Result<bool, Failure> {
-        if !std::io::stdin().is_terminal() {
-            return Ok(false);
-        }
-        let answer = ask(&format!("{question} [y/N] "))?;
-        Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+/// Yes or no from whoever sits at the terminal. Without a terminal nobody says yes.
+pub fn confirm(question: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
     }
+    let answer = ask(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Writes to stdout. A reader that went away (`| head`) ends the command in peace.
@@ -105,6 +105,11 @@ impl Table {
         Self { rows: vec![head.map(str::to_owned).to_vec()], indent: 0 }
     }
 
+    /// The same, set in by two.
+    pub fn indented(self) -> Self {
+        Self { indent: 2, ..self }
+    }
+
     /// Rows without a head, set in by two.
     pub fn plain() -> Self {
         Self { rows: Vec::new(), indent: 2 }
@@ -112,12 +117,12 @@ impl Table {
 
     /// One more row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|it| short(it, WIDEST)).collect());
+        self.rows.push(cells.into_iter().map(|it| short(&it, WIDEST)).collect());
     }
 
     /// One more row whose last cell is as long as it is.
     pub fn wide_row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|it| short(it, usize::MAX)).collect());
+        self.rows.push(cells.into_iter().map(|it| short(&it, usize::MAX)).collect());
     }
 
     /// The aligned text, or what there is to say about an empty table.

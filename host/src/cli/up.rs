@@ -120,17 +120,22 @@ impl Ready {
 
     fn human(&self) -> String {
         let base = &self.base;
+        // As this process was called, so that the lines can be copied.
+        let me = std::env::args().next().unwrap_or_else(|| "patchbay".to_owned());
         let example = self.form.as_ref().map(|form| format!("  Try the form       {base}/example\n  Your own forms     post to {form}\n"));
         format!(
             "\nPatchbay runs at {base}   (Ctrl-C stops it)\n\n{}\
-             \x20 See it work        patchbay demo       two messages and a form of one person become one lead\n\
-             \x20 See the leads      patchbay lead list\n\
-             \x20 Connect a bot      patchbay connection add telegram\n\
-             \x20 Connect the CRM    patchbay connection add odoo --set base_url=https://company.odoo.com --set database=company\n\
-             \x20 Use the API        patchbay token create <name>, then {base}/api/v1\n\
-             \x20 Prove that nothing was lost   patchbay doctor\n\n\
-             \x20 Configuration  {}\n\x20 Database       {}\n\x20 Connectors     {}\n\x20 Master key     {} (keep a copy: without it the stored secrets are lost)\n\n\
-             In a checkout, `patchbay` is `cargo run --release --` in another terminal.\n",
+             \x20 See it work        {me} demo\n\
+             \x20                    two messages and a form of one person become one lead\n\
+             \x20 See the leads      {me} lead list\n\
+             \x20 Connect a bot      {me} connection add telegram\n\
+             \x20 Connect the CRM    {me} connection add odoo --set base_url=https://company.odoo.com --set database=company\n\
+             \x20 Use the API        {me} token create <name>, then {base}/api/v1\n\
+             \x20 Check everything   {me} doctor\n\n\
+             \x20 Configuration      {}\n\
+             \x20 Database           {}\n\
+             \x20 Connectors         {}\n\
+             \x20 Master key         {} (keep a copy: without it the stored secrets are lost)\n\n",
             example.unwrap_or_default(),
             self.config,
             self.database,

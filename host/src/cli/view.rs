@@ -138,24 +138,20 @@ fn said(payload: &Value) -> String {
         parts.push(format!("[{result}{talk}]"));
     }
     for attachment in payload["attachments"].as_array().into_iter().flatten() {
-        let kind = attachment["kind"].as_str().unwrap_or("file");
-        parts.push(attachment["name"].as_str().map_or_else(|| format!("[{kind}]"), |name| format!("[{kind} {name}]")));
+        let word = |it: &Value| it.as_str().map(str::to_owned);
+        let kind = word(&attachment["kind"]).unwrap_or_else(|| "file".to_owned());
+        // A shared card has the number beside the name.
+        let details = [word(&attachment["name"]), word(&attachment["extra"]["phone_number"])];
+        parts.push(format!("[{}]", std::iter::once(kind).chain(details.into_iter().flatten()).collect::<Vec<_>>().join(" ")));
     }
     if let Some(subject) = payload.pointer("/mail/subject").and_then(Value::as_str) {
         parts.push(format!("{subject}:"));
     }
     match payload["text"].as_str() {
         Some(text) => parts.push(text.to_owned()),
-        None => parts.extend(shared_card(payload).or_else(|| form(payload))),
+        None => parts.extend(form(payload)),
     }
     short(&parts.join(" "), LONGEST_TEXT)
-}
-
-/// A card that a person shared of themselves shows as a phone of that person.
-fn shared_card(payload: &Value) -> Option<String> {
-    payload.get("message")?;
-    let phone = payload.pointer("/person/identities")?.as_array()?.iter().find(|it| it["kind"] == "phone")?;
-    Some(format!("[shared phone {}]", phone["value"].as_str()?))
 }
 
 fn form(payload: &Value) -> Option<String> {
@@ -168,7 +164,7 @@ fn form(payload: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn lead_of(value: Value) -> Lead {
+    fn lead_of(value: &Value) -> Lead {
         let mut whole = json!({
             "id": "lead_1", "title": "t", "stage": { "name": "lead" }, "source": { "channel": "form", "connection": "cxn_1" },
             "contact": { "id": "con_1", "identities": [], "created_at": "2026-01-01T00:00:00Z" },
@@ -180,19 +176,19 @@ mod tests {
 
     #[test]
     fn a_lead_without_responsible_and_date_has_two_faults() {
-        assert_eq!(faults(&lead_of(json!({}))), ["no responsible person", "no next contact date"]);
+        assert_eq!(faults(&lead_of(&json!({}))), ["no responsible person", "no next contact date"]);
         let sound = json!({ "responsible": { "name": "Ольга" }, "next_contact_at": "2026-01-02T00:00:00Z" });
-        assert!(faults(&lead_of(sound)).is_empty());
+        assert!(faults(&lead_of(&sound)).is_empty());
         let client = json!({ "responsible": { "name": "Ольга" }, "stage": { "name": "client" } });
-        assert!(faults(&lead_of(client)).is_empty());
+        assert!(faults(&lead_of(&client)).is_empty());
     }
 
     #[test]
     fn an_interaction_is_told_in_one_line() {
         assert_eq!(said(&json!({ "text": "Добрый\nдень", "attachments": [{ "kind": "photo" }] })), "[photo] Добрый день");
         assert_eq!(said(&json!({ "call": { "result": "answered", "talk_s": 5 } })), "[answered, 5 s]");
-        let card = json!({ "message": {}, "person": { "identities": [{ "kind": "phone", "value": "79120000000" }] } });
-        assert_eq!(said(&card), "[shared phone 79120000000]");
+        let card = json!({ "attachments": [{ "kind": "contact", "name": "Анна", "extra": { "phone_number": "79120000000" } }] });
+        assert_eq!(said(&card), "[contact Анна 79120000000]");
         assert_eq!(said(&json!({ "form": { "fields": { "a": "1", "b": 2 } } })), "a=1 b=2");
     }
 }
