@@ -1,3 +1,10 @@
-//! Whole-hub tests, and the fake vendors and real servers that they run against.
+#![doc = include_str!("../README.md")]
 
+pub mod api;
+pub mod bodies;
+pub mod database;
 pub mod fake;
+pub mod files;
+pub mod hub;
+pub mod vendor;
+pub mod wait;

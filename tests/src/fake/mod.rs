@@ -1,3 +1,4 @@
 //! Fake vendors that behave like the real ones.
 
 pub mod odoo;
+pub mod telegram;

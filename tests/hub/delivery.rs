@@ -1,0 +1,226 @@
+//! What goes out to a sink: order, retries, pauses, dead letters.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use patchbay_tests::api::Connection;
+use patchbay_tests::bodies::{self, API_KEY};
+use patchbay_tests::database::Engine;
+use patchbay_tests::fake::odoo::{self, FakeOdoo, Misbehave};
+use patchbay_tests::hub::{Hub, Settings};
+use patchbay_tests::vendor::{Answer, Asked, Vendor};
+use patchbay_tests::wait::{until, until_equal};
+use serde_json::{Value, json};
+
+/// A vendor that takes every command and gives leads an id of its own.
+fn willing() -> Vendor {
+    Vendor::start(took)
+}
+
+fn took(asked: &Asked) -> Answer {
+    Answer::json(&json!({ "remote_id": format!("r-{}", asked.document["idempotency_key"].as_str().unwrap_or_default()) }))
+}
+
+async fn sink(hub: &Hub, vendor: &Vendor) -> Connection {
+    hub.connect("relay", json!({ "base_url": vendor.url(), "api_key": API_KEY })).await
+}
+
+/// A source whose messages come from the body as they are, without being a sink's business.
+async fn write(source: &Connection, handle: &str, text: &str) {
+    let body = json!({ "id": format!("{handle}:{text}"), "text": text });
+    let events = json!({ "events": [{ "id": body["id"], "payload": bodies::message("", handle, text)["payload"] }] });
+    assert_eq!(source.post_to("/event", &events).await.status, 200);
+}
+
+fn texts(commands: &[Value], kind: &str) -> Vec<String> {
+    let text = |it: &Value| it["payload"]["event"]["payload"]["text"].as_str().unwrap_or_default().to_owned();
+    commands.iter().filter(|it| it["kind"] == kind).map(text).collect()
+}
+
+async fn state(hub: &Hub, connection: &Connection) -> Value {
+    hub.api().get(&format!("/connections/{}", connection.id)).await["state"].clone()
+}
+
+#[tokio::test]
+async fn a_paused_sink_collects_and_gets_everything_after_the_pause() {
+    for engine in Engine::each() {
+        let (hub, vendor) = (Hub::start(engine).await, willing());
+        let sink = sink(&hub, &vendor).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        hub.api().post(&format!("/connections/{}/pause", sink.id), &Value::Null).await.expect(200);
+        // The pause holds for this process once it looked.
+        until("the pause is known", async || {
+            write(&source, "probe", &format!("{}", vendor.commands().len())).await;
+            let waits = hub.api().sums(&sink.id).await["pending"].as_i64().unwrap_or_default();
+            (waits > 0).then_some(())
+        })
+        .await;
+        let before = vendor.commands().len();
+        for person in ["anna", "boris", "vera"] {
+            write(&source, person, "while it sleeps").await;
+        }
+        assert_eq!(vendor.commands().len(), before);
+
+        hub.api().post(&format!("/connections/{}/resume", sink.id), &Value::Null).await.expect(200);
+        hub.api().until_delivered().await;
+        let arrived = texts(&vendor.commands(), "interaction.add");
+        assert_eq!(arrived.iter().filter(|it| *it == "while it sleeps").count(), 3, "{arrived:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_credential_breaks_the_connection_and_a_new_one_mends_it() {
+    for engine in Engine::each() {
+        let crm = FakeOdoo::start().unwrap();
+        let hub = Hub::start(engine).await;
+        let config = json!({ "base_url": crm.url(), "database": odoo::DATABASE, "api_key": "revoked-key-of-the-tests" });
+        let sink = hub.connect("odoo", config).await;
+        let form = hub.connect("webform", json!({})).await;
+        assert_eq!(form.post(&bodies::form("f-1", bodies::PHONE, "hello")).await.status, 200);
+        until("the connection is broken", async || state(&hub, &sink).await.to_string().contains("broken").then_some(())).await;
+        assert_eq!(crm.store().created(), 0);
+
+        // A second lead waits with the first one; nothing of it is lost or dead.
+        assert_eq!(form.post(&bodies::form("f-2", "+7 912 000-00-02", "hello")).await.status, 200);
+        let output = hub.cli_any(&["connection", "update", &sink.id, "--secrets-stdin"], &format!("api_key={}\n", odoo::KEY));
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && !said.contains(odoo::KEY), "{said}");
+        hub.api().until_delivered().await;
+        assert_eq!(crm.store().created(), 2);
+        let sums = hub.api().sums(&sink.id).await;
+        assert_eq!(sums["outbox_dead"], 0, "{sums}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_sink_refuses_for_good_is_a_dead_letter_that_can_be_redriven() {
+    for engine in Engine::each() {
+        let (hub, vendor) = (Hub::start(engine).await, willing());
+        vendor.now(|_| Answer::failure("vendor.field", "never"));
+        let sink = sink(&hub, &vendor).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        write(&source, "anna", "hello").await;
+        let dead = until("both commands are dead", async || Some(hub.api().all("/dead-letters").await).filter(|it| it.len() == 2)).await;
+        let upsert = dead.iter().find(|it| it["kind"] == "lead.upsert").unwrap();
+        assert!(upsert["reason"].as_str().unwrap().starts_with("vendor.field"), "{upsert}");
+        let asked = vendor.commands().len();
+
+        vendor.now(took);
+        for kind in ["lead.upsert", "interaction.add"] {
+            let letter = dead.iter().find(|it| it["kind"] == kind).unwrap();
+            let path = format!("/dead-letters/{}/redrive", letter["id"].as_str().unwrap());
+            assert_eq!(hub.api().post(&path, &Value::Null).await.expect(200)["now"], "pending");
+            hub.api().until_delivered().await;
+        }
+        let kinds: Vec<Value> = vendor.commands()[asked..].iter().map(|it| it["kind"].clone()).collect();
+        assert_eq!(kinds, ["lead.upsert", "interaction.add"]);
+        let sums = hub.api().sums(&sink.id).await;
+        assert_eq!([&sums["created"], &sums["delivered"], &sums["outbox_dead"]], [2, 2, 0], "{sums}");
+    }
+}
+
+#[tokio::test]
+async fn the_history_of_a_lead_arrives_in_its_order_even_when_every_other_call_fails() {
+    for engine in Engine::each() {
+        let (hub, vendor) = (Hub::start(engine).await, willing());
+        let calls = AtomicU32::new(0);
+        vendor.now(move |asked| match calls.fetch_add(1, Ordering::Relaxed) % 4 {
+            0 => Answer::failure("vendor.busy", "later"),
+            1 => Answer::status(503),
+            2 => Answer::failure("vendor.rate_limited", 30),
+            _ => took(asked),
+        });
+        let _sink = sink(&hub, &vendor).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        let wanted: Vec<String> = (0..8).map(|it| format!("message {it}")).collect();
+        for text in &wanted {
+            write(&source, "anna", text).await;
+            write(&source, "boris", text).await;
+        }
+        hub.api().until_delivered().await;
+
+        let mut taken: HashMap<String, Vec<String>> = HashMap::new();
+        let mut seen = std::collections::HashSet::new();
+        // Of each command the last try is the one that was taken.
+        for command in vendor.commands().iter().rev().filter(|it| it["kind"] == "interaction.add") {
+            if seen.insert(command["idempotency_key"].to_string()) {
+                let person = command["payload"]["event"]["payload"]["conversation"]["key"].to_string();
+                taken.entry(person).or_default().insert(0, command["payload"]["event"]["payload"]["text"].as_str().unwrap().to_owned());
+            }
+        }
+        assert_eq!(taken.len(), 2);
+        assert!(taken.values().all(|it| *it == wanted), "{taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_stuck_lead_holds_up_nobody_else() {
+    for engine in Engine::each() {
+        let (hub, vendor) = (Hub::start(engine).await, willing());
+        vendor.now(
+            |asked| {
+                if asked.document.to_string().contains("stuck") { Answer::failure("vendor.busy", "later") } else { took(asked) }
+            },
+        );
+        let sink = sink(&hub, &vendor).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        // More stuck leads than the sink has places.
+        for number in 0..6 {
+            write(&source, &format!("stuck-{number}"), "stuck").await;
+        }
+        for number in 0..12 {
+            write(&source, &format!("free-{number}"), "free").await;
+        }
+        until_equal("twelve histories arrive", 12, async || {
+            texts(&vendor.commands(), "interaction.add").iter().filter(|it| *it == "free").count()
+        })
+        .await;
+        assert!(hub.api().sums(&sink.id).await["pending"].as_i64().unwrap() >= 6, "the stuck ones still wait");
+        vendor.now(took);
+        hub.api().until_delivered().await;
+        assert_eq!(hub.api().sums(&sink.id).await["outbox_dead"], 0);
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_is_down_is_given_up_after_the_configured_tries() {
+    for engine in Engine::each() {
+        let vendor = Vendor::start(|_| Answer::status(502));
+        let hub = Hub::start_with(engine, &Settings { tries: 3, ..Settings::default() }).await;
+        let _sink = sink(&hub, &vendor).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        write(&source, "anna", "hello").await;
+        let dead =
+            until("the lead is given up", async || hub.api().all("/dead-letters").await.into_iter().find(|it| it["kind"] == "lead.upsert"))
+                .await;
+        assert!(dead["reason"].as_str().unwrap().contains("3 tries"), "{dead}");
+        let row = hub.api().get(&format!("/outbox/{}", dead["id"].as_str().unwrap())).await;
+        assert_eq!(row["tries"].as_array().unwrap().len(), 3, "{row}");
+        assert_eq!(vendor.commands().iter().filter(|it| it["kind"] == "lead.upsert").count(), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_on_its_way_back_makes_no_second_record() {
+    for engine in Engine::each() {
+        let crm = FakeOdoo::start().unwrap();
+        let hub = Hub::start(engine).await;
+        let _sink = hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
+        let form = hub.connect("webform", json!({})).await;
+        for method in ["crm.lead/load", "mail.message/create", "*"] {
+            crm.misbehave(method, Misbehave::LoseAnswer);
+        }
+        crm.misbehave("*", Misbehave::Status(503));
+        crm.misbehave("*", Misbehave::Break);
+        for number in 0..4 {
+            let phone = format!("+7 912 100-00-0{number}");
+            assert_eq!(form.post(&bodies::form(&format!("f-{number}"), &phone, "hello")).await.status, 200);
+        }
+        hub.api().until_delivered().await;
+        let store = crm.store();
+        assert_eq!(store.created(), 4);
+        for lead in store.all("crm.lead") {
+            assert_eq!(store.notes(lead["id"].as_i64().unwrap()).len(), 1, "{lead:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The databases that every scenario runs on.
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// An engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded default: a file in the hub's folder.
+    Sqlite,
+    /// A fresh database on the server that `PATCHBAY_POSTGRES_URL` names.
+    Postgres,
+}
+
+impl Engine {
+    /// The engines that a scenario runs on: both, unless `PATCHBAY_TEST_ENGINES` names one.
+    #[must_use]
+    pub fn each() -> Vec<Self> {
+        match std::env::var("PATCHBAY_TEST_ENGINES").as_deref() {
+            Err(_) => vec![Self::Sqlite, Self::Postgres],
+            Ok("sqlite") => vec![Self::Sqlite],
+            Ok("postgres") => vec![Self::Postgres],
+            Ok(other) => panic!("PATCHBAY_TEST_ENGINES is `{other}`: sqlite or postgres (unset: both)"),
+        }
+    }
+}
+
+/// One hub's database. Dropping it removes it.
+pub struct Database {
+    server: Option<String>,
+    name: String,
+}
+
+impl Database {
+    /// An empty database.
+    pub async fn new(engine: Engine) -> Self {
+        let name = format!("patchbay_test_{}_{}", std::process::id(), crate::files::unique());
+        if engine == Engine::Sqlite {
+            return Self { server: None, name };
+        }
+        let server = std::env::var("PATCHBAY_POSTGRES_URL").unwrap_or_else(|_| {
+            panic!("no PostgreSQL: run `tests/servers/pg-up.sh` and `eval \"$(tests/servers/pg-up.sh env)\"`, or `./tests/run`")
+        });
+        run(&server, format!("drop database if exists {name} with (force)")).await;
+        run(&server, format!("create database {name}")).await;
+        Self { server: Some(server), name }
+    }
+
+    /// As `patchbay.toml` names it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match &self.server {
+            None => "sqlite:hub.db".to_owned(),
+            Some(server) => {
+                server.rsplit_once('/').map_or_else(|| format!("{server}/{}", self.name), |(server, _)| format!("{server}/{}", self.name))
+            }
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some(server) = self.server.take().filter(|_| !std::thread::panicking()) else { return };
+        let statement = format!("drop database if exists {} with (force)", self.name);
+        // A test's own runtime may be under this very call, and a runtime cannot wait inside another one.
+        let removed = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+            runtime.block_on(run(&server, statement));
+        });
+        removed.join().expect("the database can be removed");
+    }
+}
+
+async fn run(server: &str, statement: String) {
+    let mut connection = PgConnection::connect(server)
+        .await
+        .unwrap_or_else(|error| panic!("PostgreSQL at PATCHBAY_POSTGRES_URL does not answer ({error}): run `tests/servers/pg-up.sh`"));
+    // The name in it is made of numbers, a few lines above.
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.expect("the server does what the tests ask");
+    connection.close().await.expect("the server lets go");
+}

@@ -1,0 +1,107 @@
+//! Where things are: the checkout, the program under test, the connectors, a folder for each hub.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The connectors that every hub under test has. `mended` has another one's id: tests install it themselves.
+const INSTALLED: [&str; 5] = ["telegram", "webform", "odoo", "misbehaving", "relay"];
+
+fn target() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned();
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |it| root.join(it))
+}
+
+/// The program under test: `PATCHBAY_BIN`, else the one of the dev profile.
+#[must_use]
+pub fn program() -> PathBuf {
+    let path = std::env::var_os("PATCHBAY_BIN").map_or_else(|| target().join("debug/patchbay"), PathBuf::from);
+    assert!(path.is_file(), "{} is not there: `cargo build` makes it, PATCHBAY_BIN names another one", path.display());
+    path
+}
+
+/// The `.wasm` of a connector: in `PATCHBAY_CONNECTORS`, else where cargo puts it.
+#[must_use]
+pub fn connector(name: &str) -> PathBuf {
+    let folder = std::env::var_os("PATCHBAY_CONNECTORS").map_or_else(|| target().join("wasm32-unknown-unknown/connector"), PathBuf::from);
+    let path = folder.join(format!("{name}.wasm"));
+    assert!(path.is_file(), "{} is not there: `./tests/run connectors` builds it", path.display());
+    path
+}
+
+/// The compile cache that all hubs under test share, so that each connector is compiled once.
+#[must_use]
+pub fn cache() -> PathBuf {
+    target().join("tests/cache")
+}
+
+/// A folder for one hub. It stays when the test fails.
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// An empty folder with the connectors in it.
+    #[must_use]
+    pub fn new() -> Self {
+        let path = target().join(format!("tests/{}-{}", std::process::id(), unique()));
+        std::fs::create_dir_all(path.join("connectors")).expect("the target folder can be written");
+        let folder = Self { path };
+        for name in INSTALLED {
+            folder.install(name, name);
+        }
+        folder
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts a connector's file under the name of another one (or its own), in the place of what was there.
+    pub fn install(&self, name: &str, place: &str) {
+        let place = self.path.join(format!("connectors/{place}.wasm"));
+        let new = place.with_extension("new");
+        std::fs::copy(connector(name), &new).expect("the connector can be copied");
+        std::fs::rename(&new, &place).expect("the connector can be put in place");
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the hub's files stay in {}", self.path.display());
+        } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            eprintln!("{} cannot be removed: {error}", self.path.display());
+        }
+    }
+}
+
+/// A number that no other call in this process gets.
+#[must_use]
+pub fn unique() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A port that nobody listens on. Below the range from which the system takes ports for outgoing connections, so that it stays free
+/// for a hub that is killed and started again.
+#[must_use]
+pub fn free_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 20_000;
+    for _ in 0..PORTS {
+        let port = FIRST + (std::process::id().wrapping_mul(97) + unique()) % PORTS;
+        let port = u16::try_from(port).expect("the range is one of ports");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
+}
