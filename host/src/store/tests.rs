@@ -330,7 +330,9 @@ fn dead_letters_are_walked_by_their_places_also_within_one_millisecond() {
         let workspace = world.origin.workspace;
         let mut batch: Vec<Intake> = (0..5).map(|_| world.intake(Reading::Dead("connector.trap: x".to_owned()))).collect();
         let at = world.store.clock.now();
-        batch.iter_mut().for_each(|it| it.received_at = at);
+        for it in &mut batch {
+            it.received_at = at;
+        }
         world.ingest(&batch).await;
         let (mut walked, mut before) = (Vec::new(), None);
         while let Some(letter) = world.store.dead_letters(workspace, None, before, 1).await.unwrap().into_iter().next() {

@@ -105,7 +105,7 @@ async fn what_belongs_to_another_workspace_is_not_there() {
         let answer = world.ask(Some(&world.token), method, &format!("/api/v1{path}"), body.as_ref()).await;
         assert_eq!(answer.problem(), (404, "not_found".to_owned()), "{method} {path}");
     }
-    let kept = world.ask(Some(&token), "GET", &format!("/api/v1/connections/{theirs}"), None).await.json();
+    let kept = world.ask(Some(&token), "GET", &format!("/api/v1/connections/{connection}"), None).await.json();
     assert_eq!(kept["secrets"], json!(["token"]), "a foreign DELETE took the secrets away");
     assert_eq!(kept["state"], "active");
     let doctor = world.ask(Some(&token), "GET", "/api/v1/doctor", None).await;
