@@ -35,8 +35,8 @@ impl Connectors {
         let catalogue = Here::catalogue(&config, scratch.cache.clone())?;
         let Self::Inspect { connector } = self else {
             let (found, broken) = catalogue.list()?;
-            for error in &broken {
-                complain(&format!("warning: {error}"));
+            for error in broken {
+                complain(&format!("warning: {}", Failure::from(error).what));
             }
             let artifacts: Vec<Artifact> = found.into_values().collect();
             return list(here.out, &artifacts, &config.connectors.display().to_string());

@@ -30,7 +30,7 @@ pub async fn run(out: Out, hub: &Hub) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Exit::Violated, format!("{wrong} of {} rules do not hold", findings.len()))
-        .help("keep a copy of the database before anything else is done; the violations above name the rows and files"))
+        .help("the lines above name rows, files and connections; keep a copy of the database before any row is touched"))
 }
 
 /// Who else could read the master key. A key that comes from the environment has no file.
@@ -52,7 +52,7 @@ fn connectors(hub: &Hub) -> Result<Finding, Failure> {
     let (_, broken) = hub.catalogue.list()?;
     Ok(Finding {
         rule: "every file in the connectors' folder is a connector",
-        violations: broken.iter().map(ToString::to_string).collect(),
+        violations: broken.into_iter().map(|it| Failure::from(it).what).collect(),
     })
 }
 

@@ -36,7 +36,7 @@ use output::{Out, complain};
 
 /// Brings what people write, call and fill in anywhere to one list of leads, and from there to the CRM.
 #[derive(Parser)]
-#[command(name = "patchbay", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "patchbay", version, subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     /// Print JSON on stdout, and nothing else there
     #[arg(long, global = true, help_heading = EVERYWHERE)]
@@ -100,7 +100,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.what.is_empty() {
-                complain(&format!("error: {}", failure.what));
+                complain(&format!("error: {}", failure.what.trim_end()));
             }
             if let Some(help) = &failure.help {
                 complain(&format!("help: {help}"));
