@@ -59,8 +59,8 @@ async fn telegram_proves_itself_by_its_secret_and_nobody_else_leaves_a_trace() {
             assert_eq!(bot.deliver("", headers, body()).await.unwrap().status, 401);
         }
         assert!(bot.deliveries().await.is_empty());
-        assert_eq!(hub.api().metric("patchbay_unverified_total").await, 3.0);
-        assert_eq!(hub.api().metric("patchbay_deliveries_received_total").await, 0.0);
+        assert_eq!(hub.api().metric("patchbay_unverified_total").await, 3);
+        assert_eq!(hub.api().metric("patchbay_deliveries_received_total").await, 0);
 
         let headers = [(bodies::TELEGRAM_HEADER, bodies::WEBHOOK_SECRET)];
         assert_eq!(bot.deliver("", &headers, body()).await.unwrap().status, 200);

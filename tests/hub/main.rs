@@ -1,6 +1,6 @@
 //! Whole-hub tests: the real program as a process, driven over HTTP, beside fake vendors.
 //!
-//! Each scenario runs on SQLite and on PostgreSQL. When a hub is dropped, the doctor proves its sums and its log is searched for secrets.
+//! Each scenario runs on both databases. When a hub is dropped, the doctor proves its sums and its log is searched for secrets.
 
 mod commands;
 mod delivery;

@@ -119,7 +119,7 @@ async fn an_overloaded_hub_says_when_to_come_again_and_its_memory_stays_bounded(
     // Nothing was kept of what was turned away, and the hub goes on.
     let sums = hub.api().sums(&source.id).await;
     assert_eq!(sums["received"], taken, "{sums}");
-    assert!(hub.api().metric("patchbay_overloaded_total").await >= 1.0);
+    assert!(hub.api().metric("patchbay_overloaded_total").await >= 1);
     assert_eq!(quick.post(&json!({ "id": "after", "text": "all is well" })).await.status, 200);
 }
 

@@ -1,1 +1,134 @@
-//! placeholder
+//! kill -9 under load, round after round: whatever got a 2xx is there once, and the CRM has every lead and every note once.
+//!
+//! ```text
+//! 16 vendors' clients ─ telegram and forms, again until 2xx ─► hub (killed and started again) ─► fake Odoo (slow, failing, losing answers)
+//! ```
+//! `PATCHBAY_KILL_SEED` plays a run's choices again (not its timing), `PATCHBAY_KILL_ROUNDS` makes it shorter or longer.
+
+mod chance;
+mod client;
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use patchbay_tests::bodies;
+use patchbay_tests::database::Engine;
+use patchbay_tests::fake::odoo::{self, FakeOdoo, Misbehave};
+use patchbay_tests::hub::Hub;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use chance::Chance;
+use client::Client;
+
+/// Vendors' clients that post at the same time.
+const CLIENTS: u32 = 16;
+/// Kills, unless `PATCHBAY_KILL_ROUNDS` says otherwise.
+const ROUNDS: u32 = 20;
+
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_when_the_hub_is_killed_under_load_on_sqlite() {
+    run(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_when_the_hub_is_killed_under_load_on_postgresql() {
+    run(Engine::Postgres).await;
+}
+
+async fn run(engine: Engine) {
+    let seed = number("PATCHBAY_KILL_SEED").unwrap_or_else(Chance::anything);
+    let rounds = number("PATCHBAY_KILL_ROUNDS").and_then(|it| u32::try_from(it).ok()).unwrap_or(ROUNDS);
+    say(&format!("{engine:?}: {rounds} rounds with PATCHBAY_KILL_SEED={seed}"));
+    let mut chance = Chance::new(seed);
+    let crm = FakeOdoo::start().unwrap();
+    let mut hub = Hub::start(engine).await;
+    let sink = hub.connect("odoo", json!({ "base_url": crm.url(), "database": odoo::DATABASE, "api_key": odoo::KEY })).await;
+    let form = hub.connect("webform", json!({})).await;
+    let webhook = json!({ "token": bodies::BOT_TOKEN, "mode": "webhook", "webhook_secret": bodies::WEBHOOK_SECRET });
+    let bot = hub.connect("telegram", webhook).await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        clients.spawn(Client::new(number, chance.split(), bot.clone(), form.clone()).post_until(Arc::clone(&stop)));
+    }
+    for _ in 0..rounds {
+        let until = Instant::now() + Duration::from_millis(400 + chance.below(1_400));
+        while Instant::now() < until {
+            misbehave(&crm, &mut chance);
+            tokio::time::sleep(Duration::from_millis(10 + chance.below(60))).await;
+        }
+        hub.kill();
+        hub.serve().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut posted = HashMap::new();
+    let mut repeats = 0;
+    for client in clients.join_all().await {
+        repeats += client.repeats;
+        posted.extend(client.posted.into_iter().map(|it| (it, 0_u32)));
+    }
+    hub.api().until_delivered().await;
+    say(&format!("{engine:?}: {} deliveries, {repeats} of them sent again, {} leads", posted.len(), crm.store().created()));
+    assert!(posted.len() > 10 * rounds as usize, "that was no load: {} deliveries", posted.len());
+    assert!(repeats > 0, "no client ever met a dead hub");
+
+    every_delivery_is_there_once(&hub, posted).await;
+    every_lead_is_in_the_crm_once(&hub, &crm).await;
+    let sums = hub.api().sums(&sink.id).await;
+    assert_eq!([&sums["outbox_dead"], &sums["pending"]], [0, 0], "{sums}");
+    // Dropping the hub has the doctor prove the sums.
+}
+
+/// The fake Odoo has a bad moment now and then.
+fn misbehave(crm: &FakeOdoo, chance: &mut Chance) {
+    let how = match chance.below(8) {
+        0 => Misbehave::LoseAnswer,
+        1 => Misbehave::Break,
+        2 => Misbehave::Exception("psycopg2.errors.SerializationFailure".to_owned()),
+        3 => Misbehave::Slow(Duration::from_millis(50 + chance.below(400))),
+        _ => return,
+    };
+    crm.misbehave("*", how);
+}
+
+async fn every_delivery_is_there_once(hub: &Hub, mut posted: HashMap<String, u32>) {
+    for interaction in hub.api().all("/interactions").await {
+        let text = interaction["event"]["payload"]["text"].as_str().unwrap_or_default().to_owned();
+        *posted.get_mut(&text).unwrap_or_else(|| panic!("nobody posted `{text}`")) += 1;
+    }
+    let wrong: Vec<_> = posted.iter().filter(|(_, times)| **times != 1).take(10).collect();
+    assert!(wrong.is_empty(), "not there exactly once: {wrong:?}");
+}
+
+async fn every_lead_is_in_the_crm_once(hub: &Hub, crm: &FakeOdoo) {
+    let (leads, mut history) = (hub.api().all("/leads").await, HashMap::<String, usize>::new());
+    for interaction in hub.api().all("/interactions").await {
+        *history.entry(interaction["lead"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    let store = crm.store();
+    assert_eq!(store.created(), leads.len() as u64, "records made");
+    assert_eq!(store.all("crm.lead").count(), leads.len(), "records there");
+    for lead in &leads {
+        let id = lead["id"].as_str().unwrap();
+        let record = store.external(&format!("patchbay.{id}")).unwrap_or_else(|| panic!("{id} never reached the CRM"));
+        let notes = store.notes(record["id"].as_i64().unwrap());
+        let mut bodies: Vec<&Value> = notes.iter().map(|it| &it["body"]).collect();
+        bodies.sort_by_key(ToString::to_string);
+        bodies.dedup();
+        assert_eq!((bodies.len(), notes.len()), (history[id], history[id]), "notes of {id}");
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|it| it.parse().unwrap_or_else(|_| panic!("{variable} is no number: {it}")))
+}
+
+/// Writes to stderr past the test runner, which shows only what failed.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -63,7 +63,7 @@ impl Api {
     pub fn new(port: u16) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client can be made");
+        let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().expect("a client can be made");
         Self { client, port, token: String::new() }
     }
 
@@ -106,11 +106,11 @@ impl Api {
         send(self.client.get(format!("http://127.0.0.1:{}{path}", self.port))).await.ok()
     }
 
-    /// The sum of a metric over all its labels; 0 where it is not there.
-    pub async fn metric(&self, name: &str) -> f64 {
+    /// The sum of a metric over all its labels, in whole numbers; 0 where it is not there.
+    pub async fn metric(&self, name: &str) -> u64 {
         let text = self.outside("/metrics").await.expect("the hub answers").text;
         let values = text.lines().filter(|it| it.split(['{', ' ']).next() == Some(name));
-        values.filter_map(|it| it.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        values.filter_map(|it| it.rsplit(' ').next()?.split('.').next()?.parse::<u64>().ok()).sum()
     }
 
     /// Waits until nothing waits in any outbox.

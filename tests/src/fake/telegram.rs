@@ -1,6 +1,6 @@
 //! A fake Bot API: `POST /bot<token>/<method>`.
 //!
-//! After <https://core.telegram.org/bots/api> (making requests, getUpdates, setWebhook, sendMessage, ResponseParameters) and the
+//! After <https://core.telegram.org/bots/api> (making requests, getUpdates, setWebhook, sendMessage, `ResponseParameters`) and the
 //! server's own code (`tdlib/telegram-bot-api`) for its words: updates come again until they are confirmed by a higher `offset`,
 //! a webhook and a poll exclude each other with 409, and so do two polls; 429 carries `retry_after`; 401 is a token that is not
 //! the bot's. Left out: files, groups that move, rights.

@@ -6,6 +6,7 @@ mod misdeeds;
 mod outside;
 
 use patchbay_sdk::bindings::imports::patchbay::connector::types::{Event, Failure, Retry};
+#[cfg(target_arch = "wasm32")]
 use patchbay_sdk::bindings::webhook::export_webhook;
 use patchbay_sdk::bindings::webhook::exports::patchbay::connector::webhook::{Guest, Reply, Request};
 use patchbay_sdk::{Connector, Failure as SdkFailure};
@@ -39,9 +40,9 @@ impl Guest for Misbehaving {
             "/event" => Ok(reported(misdeeds::event(&document))),
             "/reply" => Ok(misdeeds::reply(&document)),
             "/fail" => Err(misdeeds::failure(&document)),
-            "/call" => outside::call(&document).map(|it| said(&it)),
+            "/call" => Ok(said(&outside::call(&document))),
             "/state/get" => outside::state_get(&document).map(|it| said(&it)),
-            "/state/set" => outside::state_set(&document).map(|it| said(&it)),
+            "/state/set" => Ok(said(&outside::state_set(&document))),
             "/log" => Ok(said(&outside::log(&String::from_utf8_lossy(&request.body)))),
             "/secrets" => Ok(said(&outside::secrets(&document))),
             "" | "/" => normal(&document),
@@ -55,7 +56,6 @@ export_webhook!(Misbehaving with_types_in patchbay_sdk::bindings::webhook);
 #[cfg(not(target_arch = "wasm32"))]
 const _: () = {
     // Natively there is nobody to export to.
-    use export_webhook as _;
     const fn is_guest<G: Guest>() {}
     is_guest::<Misbehaving>();
 };

@@ -5,7 +5,7 @@ use patchbay_sdk::bindings::imports::patchbay::connector::{host, http, secrets, 
 use serde_json::{Value, json};
 
 /// An HTTP call as the body describes it: `{"endpoint", "method", "path", "headers": [[name, value]], "body", "timeout_ms", "times"}`.
-pub fn call(document: &Value) -> Result<Value, Failure> {
+pub fn call(document: &Value) -> Value {
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
     let header = |it: &Value| Some(Header { name: it[0].as_str()?.to_owned(), value: it[1].as_str()?.to_owned() });
     let request = http::Request {
@@ -16,7 +16,7 @@ pub fn call(document: &Value) -> Result<Value, Failure> {
         body: text("body").into_bytes(),
         timeout_ms: document["timeout_ms"].as_u64().and_then(|it| u32::try_from(it).ok()),
     };
-    Ok(match http::send(&request) {
+    match http::send(&request) {
         Ok(response) => json!({
             "status": response.status,
             "headers": response.headers.iter().map(|it| [&it.name, &it.value]).collect::<Vec<_>>(),
@@ -24,7 +24,7 @@ pub fn call(document: &Value) -> Result<Value, Failure> {
             "body": String::from_utf8_lossy(&response.body[..response.body.len().min(1024)]),
         }),
         Err(failure) => refused(&failure),
-    })
+    }
 }
 
 /// `{"key"}`
@@ -34,13 +34,13 @@ pub fn state_get(document: &Value) -> Result<Value, Failure> {
 }
 
 /// `{"key", "value"}` or `{"key", "bytes"}` for as many of them.
-pub fn state_set(document: &Value) -> Result<Value, Failure> {
+pub fn state_set(document: &Value) -> Value {
     let bytes = document["bytes"].as_u64().and_then(|it| usize::try_from(it).ok());
     let value = bytes.map_or_else(|| document["value"].as_str().unwrap_or_default().as_bytes().to_vec(), |it| vec![b'x'; it]);
-    Ok(match state::set(document["key"].as_str().unwrap_or_default(), &value, document["ttl_ms"].as_u64()) {
+    match state::set(document["key"].as_str().unwrap_or_default(), &value, document["ttl_ms"].as_u64()) {
         Ok(()) => json!({ "set": true }),
         Err(failure) => refused(&failure),
-    })
+    }
 }
 
 /// Logs the body, once as the message and once as a field.
