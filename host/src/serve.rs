@@ -62,6 +62,8 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     }
     hub.registry.refresh().await?;
 
+    tracing::info!(listen = %address, connections = hub.registry.current().running.len(), "the hub listens");
+
     let (wake, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     // Writers outlive everything that hands them something.
     let writers = TaskTracker::new();

@@ -90,7 +90,9 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
     if !webhook.verify.is_empty() {
         let named: Vec<(String, String)> = request.headers.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
         let presented = Presented { headers: &named, query: &request.query, body: &request.body };
-        if let Err(reason) = verify(&webhook.verify, &presented, |name| surroundings.secrets.get(name).map(crate::secrets::SecretValue::reveal)) {
+        if let Err(reason) =
+            verify(&webhook.verify, &presented, |name| surroundings.secrets.get(name).map(crate::secrets::SecretValue::reveal))
+        {
             metrics::counter!("patchbay_unverified_total", "connection" => running.connection.id.to_string()).increment(1);
             tracing::info!(connection.id = %running.connection.id, reason = %reason, "a delivery was not the vendor's");
             return Err(Turned::Unverified);

@@ -45,6 +45,7 @@ pub fn router(app: Arc<App>) -> Router {
 async fn example(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Response {
     match crate::example::example_page(&app.hub).await {
         Some(page) => Html(page).into_response(),
-        None => (axum::http::StatusCode::NOT_FOUND, "there is no form connection: `patchbay connection add webform` makes one\n").into_response(),
+        None => (axum::http::StatusCode::NOT_FOUND, "there is no form connection: `patchbay connection add webform` makes one\n")
+            .into_response(),
     }
 }

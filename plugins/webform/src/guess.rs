@@ -46,7 +46,6 @@ pub fn guess(sheet: &Sheet, config: &Config) -> Guess {
     if source.page.is_none() {
         source.page = source.referrer.take();
     }
-    source::complete(&mut source);
     Guess { person, text: look.text(), source, form, at: look.submitted_at(), id_is_vendors }
 }
 

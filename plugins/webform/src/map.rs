@@ -10,6 +10,7 @@ use crate::field::{self, Hint};
 use crate::guess::{guess, is_named};
 use crate::label::{Label, plain};
 use crate::sheet::{self, Leaf, Sheet, Zone};
+use crate::source;
 use crate::words::{BATCHES, CONTAINERS, Canon};
 
 /// An event whose id may still have to be settled.
@@ -69,6 +70,7 @@ fn draft(document: &Extra, files: Vec<patchbay_sdk::schemas::Attachment>, around
     }
     let mut source = found.source;
     source.page = source.page.or_else(|| around.page.map(str::to_owned));
+    source::complete(&mut source);
     let partial = document.get("event_type").and_then(Value::as_str) == Some("form_response_partial");
     let (id, by_content) = match (&found.form.id, found.id_is_vendors) {
         (Some(id), true) if partial => (format!("{id}:partial"), false),

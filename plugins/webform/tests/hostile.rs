@@ -124,3 +124,12 @@ fn tags_in_the_address_are_read_and_secrets_are_not() {
     assert_eq!(event["payload"]["form"]["name"], "Callback");
     assert!(!event.to_string().contains("secret"));
 }
+
+#[test]
+fn tags_of_the_page_that_the_browser_came_from_count_without_javascript() {
+    let around = Around { query: "", page: Some("https://example.com/p?utm_source=vk&gclid=1") };
+    let drafts = map(decode("", b"phone=+79123456789").expect("a form"), around, &Config::default());
+    let event = serde_json::to_value(&drafts[0].event).expect("JSON");
+    assert_eq!(event["payload"]["source"]["utm"], json!({ "source": "vk" }));
+    assert_eq!(event["payload"]["source"]["clicks"], json!({ "gclid": "1" }));
+}

@@ -58,7 +58,12 @@ pub struct Run {
 impl Run {
     /// A percentile of the latencies, milliseconds.
     pub fn percentile(&self, share: f64) -> f64 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index into the latencies")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index into the latencies"
+        )]
         let at = ((self.latencies.len() as f64 * share) as usize).min(self.latencies.len().saturating_sub(1));
         self.latencies.get(at).copied().unwrap_or(0.0)
     }

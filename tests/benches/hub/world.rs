@@ -28,7 +28,9 @@ pub fn databases() -> Vec<Database> {
     let mut all = vec![Database { kind: "sqlite", base: String::new() }];
     match std::env::var("PATCHBAY_POSTGRES_URL") {
         Ok(base) => all.push(Database { kind: "postgres", base }),
-        Err(_) => println!("PATCHBAY_POSTGRES_URL is not set: PostgreSQL is not measured (tests/servers/pg-up.sh starts one; PG_FSYNC=on for true figures)"),
+        Err(_) => println!(
+            "PATCHBAY_POSTGRES_URL is not set: PostgreSQL is not measured (tests/servers/pg-up.sh starts one; PG_FSYNC=on for true figures)"
+        ),
     }
     all
 }

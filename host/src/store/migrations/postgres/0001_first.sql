@@ -75,6 +75,7 @@ create table deliveries (
     received_at bigint not null
 );
 create index deliveries_connection on deliveries (connection_id, outcome, id); -- lists, sums, quota
+create index deliveries_dead on deliveries (workspace_id, id) where outcome = 'dead'; -- dead letters
 create index deliveries_workspace on deliveries (workspace_id, id);            -- lists
 
 create table events (
@@ -92,7 +93,7 @@ create table events (
 );
 create unique index events_key on events (connection_id, key);      -- a repeated event is recognised here
 create index events_delivery on events (delivery_id);               -- "what came of this delivery?"
-create index events_state on events (workspace_id, state, id);      -- dead letters
+create index events_dead on events (workspace_id, id) where state = 'dead'; -- dead letters
 
 create table contacts (
     id text primary key not null,            -- con_…
