@@ -1,12 +1,14 @@
 //! Commits what was read: whatever waits, up to a batch, is one transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use crate::ids::WorkspaceId;
 use crate::registry::Registry;
-use crate::rules::ingest::{Intake, Outcome};
+use crate::rules::ingest::{Committed, Context, Intake};
 use crate::store::Store;
 
 /// Most deliveries in one transaction.
@@ -26,7 +28,7 @@ pub struct Committer {
 
 struct Job {
     intake: Intake,
-    done: oneshot::Sender<Option<Outcome>>,
+    done: oneshot::Sender<Option<Committed>>,
 }
 
 /// Why a delivery was not committed.
@@ -56,7 +58,7 @@ impl Committer {
     }
 
     /// Commits a delivery with whatever else waits; returns when it lasts.
-    pub async fn commit(&self, intake: Intake) -> Result<Outcome, CommitError> {
+    pub async fn commit(&self, intake: Intake) -> Result<Committed, CommitError> {
         let (done, outcome) = oneshot::channel();
         self.queue.try_send(Job { intake, done }).map_err(|_| CommitError::Full)?;
         outcome.await.ok().flatten().ok_or(CommitError::Failed)
@@ -91,22 +93,32 @@ impl Writer {
             metrics::histogram!("patchbay_commit_batch").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             let (intakes, waiters): (Vec<_>, Vec<_>) = batch.drain(..).map(|it| (it.intake, it.done)).unzip();
             let current = self.registry.current();
-            let outcomes = self.store.ingest(&intakes, &current.contexts, self.shard).await;
-            match outcomes {
-                Ok(outcomes) => {
-                    self.wake.notify_waiters();
-                    for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
-                        // Whoever does not wait any more finds the delivery there when it is sent again.
-                        let _ = waiter.send(Some(outcome));
-                    }
-                }
+            let contexts = &current.contexts;
+            let outcomes = match self.store.ingest(&intakes, contexts, self.shard).await {
+                Ok(committed) => committed.into_iter().map(Some).collect(),
                 Err(error) => {
-                    tracing::error!(error = %error, deliveries = waiters.len(), "deliveries could not be committed");
-                    for waiter in waiters {
-                        let _ = waiter.send(None);
-                    }
+                    tracing::error!(error = %error, deliveries = intakes.len(), "a batch could not be committed; its deliveries are tried one by one");
+                    self.one_by_one(&intakes, contexts).await
                 }
+            };
+            self.wake.notify_waiters();
+            for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
+                // Whoever does not wait any more finds the delivery there when it is sent again.
+                let _ = waiter.send(outcome);
             }
         }
+    }
+
+    /// One delivery that the database will not take must not stop the others.
+    async fn one_by_one(&self, intakes: &[Intake], contexts: &HashMap<WorkspaceId, Context>) -> Vec<Option<Committed>> {
+        let mut outcomes = Vec::with_capacity(intakes.len());
+        for intake in intakes {
+            let committed = self.store.ingest(std::slice::from_ref(intake), contexts, self.shard).await;
+            if let Err(error) = &committed {
+                tracing::error!(delivery.id = %intake.id, error = %error, "a delivery could not be committed");
+            }
+            outcomes.push(committed.ok().and_then(|it| it.first().copied()));
+        }
+        outcomes
     }
 }

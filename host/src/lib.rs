@@ -19,3 +19,7 @@ pub mod secrets;
 pub mod serve;
 pub mod setup;
 pub mod store;
+
+/// Deliveries are many small pieces of text on several threads, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

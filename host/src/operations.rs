@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use patchbay_schemas::command::{Button, MessageSend};
 use patchbay_schemas::interaction::Message;
-use patchbay_schemas::{Attachment, Author, ConversationRef, Detail, Direction, EventBody, Interaction, Manifest, Person, Source, Timestamp};
+use patchbay_schemas::{
+    Attachment, Author, ConversationRef, Detail, Direction, EventBody, Interaction, Manifest, Person, Source, Timestamp,
+};
 use serde_json::{Map, Value};
 
 use crate::catalogue::CatalogueError;
@@ -241,6 +243,10 @@ impl Hub {
             (_, Ok(event)) => self.store.delivery_of_event(workspace, event).await?.ok_or_else(|| not_found("dead letter", event))?,
             _ => return Err(OperationError::Refused(format!("`{id}` names no dead letter: dlv_…, evt_… or out_… is due"))),
         };
+        // What is not dead would be read a second time.
+        if self.store.dead_letter(workspace, id).await?.is_none() {
+            return Err(not_found("dead letter", id));
+        }
         let outcome = self.redrive_delivery(workspace, delivery).await?;
         Ok(Redriven { id: id.to_owned(), now: outcome.as_str().to_owned() })
     }

@@ -271,7 +271,7 @@ async fn perform_here(out: Out, hub: &Hub, acts: &[Act]) -> Result<(), Failure> 
             cursor: None,
         };
         let outcome = committer.commit(intake).await.map_err(|error| Failure::new(Exit::Database, error.to_string()))?;
-        out.note(format!("  {}: {}", act.what, outcome.as_str()));
+        out.note(format!("  {}: {}", act.what, outcome.outcome.as_str()));
     }
     drop(committer);
     tracker.close();

@@ -116,11 +116,15 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
         cursor: None,
     };
     let delivery = intake.id;
-    let outcome = app.committer.commit(intake).await.map_err(|error| match error {
+    let committed = app.committer.commit(intake).await.map_err(|error| match error {
         CommitError::Full => Turned::Overloaded,
         CommitError::Failed => Turned::Unkept,
     })?;
-    tracing::debug!(delivery.id = %delivery, connection.id = %running.connection.id, outcome = outcome.as_str(), "a delivery was committed");
+    tracing::debug!(delivery.id = %delivery, connection.id = %running.connection.id, outcome = committed.outcome.as_str(), "a delivery was committed");
+    // Nobody hears a 2xx for what was not kept.
+    if !committed.kept {
+        return Err(Turned::Unkept);
+    }
     Ok(answer(read.answer, webhook.refused_status))
 }
 

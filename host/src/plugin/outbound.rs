@@ -332,7 +332,7 @@ impl Resolve for CheckingResolver {
             let refused = found.iter().find(|it| !allowed(it.ip(), &granted)).map(SocketAddr::ip);
             // One private address among public ones is how rebinding looks: nothing of that name is trusted.
             match refused {
-                Some(address) => Err(Box::new(PrivateAddress(address)).into()),
+                Some(address) => Err(PrivateAddress(address).into()),
                 None => Ok(Box::new(found.into_iter()) as Addrs),
             }
         })

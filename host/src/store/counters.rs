@@ -61,7 +61,7 @@ pub(super) async fn add(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, 
                accepted = counters.accepted + excluded.accepted, duplicate = counters.duplicate + excluded.duplicate, \
                ignored = counters.ignored + excluded.ignored, refused = counters.refused + excluded.refused, \
                dead = counters.dead + excluded.dead, unkept = counters.unkept + excluded.unkept, created = counters.created + excluded.created";
-    tx.bulk(sql, &[Text, Int, Int, Int, Int, Int, Int, Int, Int, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Int, Int, Int, Int, Int, Int, Int, Int, Int], rows.collect());
     Ok(())
 }
 

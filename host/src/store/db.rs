@@ -1,8 +1,12 @@
 //! One database, two engines: SQLite and PostgreSQL behind the few operations that the store needs.
 //!
 //! Queries are written once, in the SQL that both engines share: `$1` placeholders, three column types (text, 64-bit integers, bytes),
-//! times in milliseconds since 1970 UTC, JSON as text. Rows go in by the hundred through [`Tx::bulk`]: a `values` list on SQLite,
-//! `unnest` over arrays on PostgreSQL. sqlx's own `Any` driver has neither arrays nor SQLite's settings, so it is not used.
+//! times in milliseconds since 1970 UTC, JSON as text. Rows go in and keys are looked up by the hundred: as one JSON array on SQLite,
+//! as arrays on PostgreSQL, so that the text of a statement does not depend on their number. sqlx's own `Any` driver has neither
+//! arrays nor SQLite's settings, so it is not used.
+//!
+//! What costs is not the rows but the way to the database and back (another thread, another process). So writes are queued and go
+//! together: as one string of statements on SQLite, as one statement with writing CTEs on PostgreSQL.
 
 use std::path::Path;
 use std::str::FromStr as _;
@@ -20,10 +24,6 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 const BUSY: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
-/// Up to this many rows a bulk statement on SQLite has its exact length; above it, lengths are powers of two, so that statements are reused.
-const EXACT_ROWS: usize = 32;
-/// Most rows in one statement on SQLite.
-const MOST_ROWS: usize = 256;
 
 /// A value on its way into the database.
 #[derive(Debug, Clone)]
@@ -49,22 +49,23 @@ pub enum Type {
 
 impl From<&str> for Value {
     fn from(it: &str) -> Self {
-        Self::Text(Some(it.to_owned()))
+        it.to_owned().into()
     }
 }
 impl From<String> for Value {
     fn from(it: String) -> Self {
-        Self::Text(Some(it))
+        // PostgreSQL knows no text with a NUL in it, and one such name must not stop a batch.
+        Self::Text(Some(if it.contains('\0') { it.replace('\0', "\u{fffd}") } else { it }))
     }
 }
 impl From<Option<String>> for Value {
     fn from(it: Option<String>) -> Self {
-        Self::Text(it)
+        it.map_or(Self::Text(None), Into::into)
     }
 }
 impl From<Option<&str>> for Value {
     fn from(it: Option<&str>) -> Self {
-        Self::Text(it.map(str::to_owned))
+        it.map(str::to_owned).into()
     }
 }
 impl From<i64> for Value {
@@ -181,11 +182,21 @@ pub enum Db {
 }
 
 /// A transaction that writes.
-pub enum Tx {
-    /// On SQLite.
+pub struct Tx {
+    engine: Engine,
+    queued: Vec<Queued>,
+}
+
+enum Engine {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    /// On PostgreSQL.
     Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// A write over many rows that waits to go with others.
+struct Queued {
+    sql: &'static str,
+    types: &'static [Type],
+    rows: Vec<Vec<Value>>,
 }
 
 impl Db {
@@ -213,6 +224,8 @@ impl Db {
             .foreign_keys(false)
             .busy_timeout(BUSY)
             .statement_cache_capacity(512)
+            // Rows wait in a queue between sqlx's thread and ours: a short one makes both wait for each other.
+            .row_buffer_size(1024)
             .pragma("cache_size", "-16000")
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", "4000")
@@ -242,10 +255,11 @@ impl Db {
 
     /// Begins a transaction that writes. On SQLite there is one at a time.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
-        Ok(match self {
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("begin immediate").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-        })
+        let engine = match self {
+            Self::Sqlite { write, .. } => Engine::Sqlite(write.begin_with("begin immediate").await?),
+            Self::Postgres(pool) => Engine::Postgres(pool.begin().await?),
+        };
+        Ok(Tx { engine, queued: Vec::new() })
     }
 
     /// Reads outside a transaction.
@@ -277,61 +291,98 @@ impl Tx {
     /// True on PostgreSQL, where others write at the same time.
     #[must_use]
     pub fn has_company(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self.engine, Engine::Postgres(_))
     }
 
     /// Writes; the number of rows it touched.
     pub async fn execute(&mut self, sql: &str, values: Vec<Value>) -> sqlx::Result<u64> {
-        match self {
-            Self::Sqlite(tx) => Ok(sqlite_query(sql, values).execute(&mut **tx).await?.rows_affected()),
-            Self::Postgres(tx) => Ok(postgres_query(sql, values).execute(&mut **tx).await?.rows_affected()),
+        self.flush().await?;
+        match &mut self.engine {
+            Engine::Sqlite(tx) => Ok(sqlite_query(sql, values).execute(&mut **tx).await?.rows_affected()),
+            Engine::Postgres(tx) => Ok(postgres_query(sql, values).execute(&mut **tx).await?.rows_affected()),
         }
     }
 
     /// Reads, or writes with `returning`.
     pub async fn fetch(&mut self, sql: &str, values: Vec<Value>) -> sqlx::Result<Vec<Record>> {
-        match self {
-            Self::Sqlite(tx) => Ok(sqlite_query(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Record::Sqlite).collect()),
-            Self::Postgres(tx) => Ok(postgres_query(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Record::Postgres).collect()),
+        self.flush().await?;
+        match &mut self.engine {
+            Engine::Sqlite(tx) => Ok(sqlite_query(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Record::Sqlite).collect()),
+            Engine::Postgres(tx) => Ok(postgres_query(sql, values).fetch_all(&mut **tx).await?.into_iter().map(Record::Postgres).collect()),
         }
     }
 
-    /// One statement over many rows: `{rows}` in it becomes a relation with one column for each of `types`.
-    /// On SQLite it may run several times, with a part of the rows each.
-    pub async fn bulk(&mut self, sql: &'static str, types: &[Type], rows: Vec<Vec<Value>>) -> sqlx::Result<Vec<Record>> {
-        if rows.is_empty() {
+    /// Reads with many keys: each `{rows}` in the statement becomes a relation of the rows at its place, with a column for each type.
+    pub async fn look_up(&mut self, sql: &'static str, keys: Vec<(&'static [Type], Vec<Vec<Value>>)>) -> sqlx::Result<Vec<Record>> {
+        if keys.iter().all(|(_, rows)| rows.is_empty()) {
             return Ok(Vec::new());
         }
-        match self {
-            Self::Sqlite(tx) => {
-                let mut found = Vec::new();
-                let mut rows = rows.into_iter();
-                while let Some(count) = next_chunk(rows.len()) {
-                    let sql = sql.replace("{rows}", &values_list(types.len(), count));
-                    let values = rows.by_ref().take(count).flatten().collect();
-                    found.extend(sqlite_query(&sql, values).fetch_all(&mut **tx).await?.into_iter().map(Record::Sqlite));
-                }
-                Ok(found)
+        self.flush().await?;
+        match &mut self.engine {
+            Engine::Sqlite(tx) => {
+                let sql = keys.iter().fold(sql.to_owned(), |sql, (types, _)| sql.replacen("{rows}", &json_rows(types), 1));
+                let values = keys.iter().map(|(_, rows)| Value::Text(Some(json_array(rows)))).collect();
+                Ok(sqlite_query(&sql, values).fetch_all(&mut **tx).await?.into_iter().map(Record::Sqlite).collect())
             }
-            Self::Postgres(tx) => {
-                let sql = sql.replace("{rows}", &unnest(types));
-                let mut query = sqlx::query(AssertSqlSafe(sql));
-                for (column, kind) in types.iter().enumerate() {
-                    query = bind_column(query, *kind, column, &rows);
-                }
+            Engine::Postgres(tx) => {
+                let mut first = 1;
+                let sql = keys.iter().fold(sql.to_owned(), |sql, (types, _)| {
+                    let sql = sql.replacen("{rows}", &unnest(types, first), 1);
+                    first += types.len();
+                    sql
+                });
+                let query = keys.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (types, rows)| bind_columns(query, types, rows));
                 Ok(query.fetch_all(&mut **tx).await?.into_iter().map(Record::Postgres).collect())
             }
         }
     }
 
+    /// Writes many rows, together with whatever else is queued: `{rows}` becomes a relation of them. It goes with the next read,
+    /// single write or commit; what is queued together must not build on one another.
+    pub fn queue(&mut self, sql: &'static str, types: &'static [Type], rows: Vec<Vec<Value>>) {
+        if !rows.is_empty() {
+            self.queued.push(Queued { sql, types, rows });
+        }
+    }
+
+    async fn flush(&mut self) -> sqlx::Result<()> {
+        let queued = std::mem::take(&mut self.queued);
+        if queued.is_empty() {
+            return Ok(());
+        }
+        match &mut self.engine {
+            Engine::Sqlite(tx) => {
+                let each = queued.iter().map(|it| it.sql.replacen("{rows}", &json_rows(it.types), 1));
+                let sql = each.collect::<Vec<_>>().join(";\n");
+                let values = queued.iter().map(|it| Value::Text(Some(json_array(&it.rows)))).collect();
+                sqlite_query(&sql, values).execute(&mut **tx).await?;
+            }
+            Engine::Postgres(tx) => {
+                let mut first = 1;
+                let each = queued.iter().enumerate().map(|(at, it)| {
+                    let sql = it.sql.replacen("{rows}", &unnest(it.types, first), 1);
+                    first += it.types.len();
+                    format!("write_{at} as ({sql})")
+                });
+                let sql = format!("with {} select 1", each.collect::<Vec<_>>().join(",\n"));
+                let query = queued.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, it| bind_columns(query, it.types, &it.rows));
+                query.execute(&mut **tx).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes it last: after this the data survives a crash of the process and, as far as the disk keeps its word, of the machine.
-    pub async fn commit(self) -> sqlx::Result<()> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+    pub async fn commit(mut self) -> sqlx::Result<()> {
+        self.flush().await?;
+        match self.engine {
+            Engine::Sqlite(tx) => tx.commit().await,
+            Engine::Postgres(tx) => tx.commit().await,
         }
     }
 }
+
+type PostgresQuery = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;
 
 fn sqlite_query(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments> {
     values.into_iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, value| match value {
@@ -341,7 +392,7 @@ fn sqlite_query(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'static, Sq
     })
 }
 
-fn postgres_query(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments> {
+fn postgres_query(sql: &str, values: Vec<Value>) -> PostgresQuery {
     values.into_iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, value| match value {
         Value::Text(it) => query.bind(it),
         Value::Int(it) => query.bind(it),
@@ -349,44 +400,55 @@ fn postgres_query(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'static, 
     })
 }
 
-fn bind_column(
-    query: sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>,
-    kind: Type,
-    column: usize,
-    rows: &[Vec<Value>],
-) -> sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments> {
-    let values = rows.iter().map(|it| &it[column]);
-    match kind {
-        Type::Text => query.bind(values.map(|it| if let Value::Text(it) = it { it.clone() } else { None }).collect::<Vec<_>>()),
-        Type::Int => query.bind(values.map(|it| if let Value::Int(it) = it { *it } else { None }).collect::<Vec<_>>()),
-        Type::Bytes => query.bind(values.map(|it| if let Value::Bytes(it) = it { it.clone() } else { None }).collect::<Vec<_>>()),
-    }
+/// One array for each column.
+fn bind_columns(query: PostgresQuery, types: &[Type], rows: &[Vec<Value>]) -> PostgresQuery {
+    types.iter().enumerate().fold(query, |query, (column, kind)| {
+        let values = rows.iter().map(|it| &it[column]);
+        match kind {
+            Type::Text => query.bind(values.map(|it| if let Value::Text(it) = it { it.clone() } else { None }).collect::<Vec<_>>()),
+            Type::Int => query.bind(values.map(|it| if let Value::Int(it) = it { *it } else { None }).collect::<Vec<_>>()),
+            Type::Bytes => query.bind(values.map(|it| if let Value::Bytes(it) = it { it.clone() } else { None }).collect::<Vec<_>>()),
+        }
+    })
 }
 
-fn next_chunk(left: usize) -> Option<usize> {
-    match left {
-        0 => None,
-        1..=EXACT_ROWS => Some(left),
-        MOST_ROWS.. => Some(MOST_ROWS),
-        _ => Some(1 << left.ilog2()),
-    }
-}
-
-fn values_list(columns: usize, rows: usize) -> String {
-    let row = format!("({})", vec!["?"; columns].join(","));
-    format!("values {}", vec![row; rows].join(","))
-}
-
-fn unnest(types: &[Type]) -> String {
+/// The rows of PostgreSQL's arrays, whose placeholders begin with `$first`.
+fn unnest(types: &[Type], first: usize) -> String {
     let arrays = types.iter().enumerate().map(|(at, kind)| {
         let name = match kind {
             Type::Text => "text",
             Type::Int => "bigint",
             Type::Bytes => "bytea",
         };
-        format!("${}::{name}[]", at + 1)
+        format!("${}::{name}[]", first + at)
     });
     format!("select * from unnest({})", arrays.collect::<Vec<_>>().join(","))
+}
+
+/// The rows of one JSON array of arrays. `where true` parts them from an `on conflict` that may follow.
+fn json_rows(types: &[Type]) -> String {
+    let columns = types.iter().enumerate().map(|(at, kind)| match kind {
+        Type::Text | Type::Int => format!("value->>{at}"),
+        // See `json_array`: text as it is, other bytes in hexadecimal digits.
+        Type::Bytes => format!(
+            "case substr(value->>{at}, 1, 1) when 'x' then unhex(substr(value->>{at}, 2)) else cast(substr(value->>{at}, 2) as blob) end"
+        ),
+    });
+    format!("select {} from json_each(?) where true", columns.collect::<Vec<_>>().join(","))
+}
+
+fn json_array(rows: &[Vec<Value>]) -> String {
+    use serde_json::Value as Json;
+    let cell = |it: &Value| match it {
+        Value::Text(it) => it.as_deref().map_or(Json::Null, Json::from),
+        Value::Int(it) => it.map_or(Json::Null, Json::from),
+        Value::Bytes(None) => Json::Null,
+        Value::Bytes(Some(bytes)) => match std::str::from_utf8(bytes) {
+            Ok(text) if !bytes.contains(&0) => Json::from(format!("t{text}")),
+            _ => Json::from(format!("x{}", hex::encode(bytes))),
+        },
+    };
+    Json::from(rows.iter().map(|row| Json::from(row.iter().map(cell).collect::<Vec<_>>())).collect::<Vec<_>>()).to_string()
 }
 
 #[cfg(test)]
@@ -394,16 +456,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_count_is_covered_by_few_statement_lengths() {
-        let mut lengths = std::collections::BTreeSet::new();
-        for rows in 1..2_000 {
-            let mut left = rows;
-            while let Some(count) = next_chunk(left) {
-                assert!(count <= left && count <= MOST_ROWS);
-                lengths.insert(count);
-                left -= count;
+    fn any_bytes_and_texts_come_back_as_they_went_in() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let file = std::env::temp_dir().join(format!("patchbay-db-{}.db", std::process::id()));
+            let db = Db::open(&format!("sqlite:{}", file.display())).await.unwrap();
+            let bytes: [Option<Vec<u8>>; 6] = [
+                None,
+                Some(Vec::new()),
+                Some((0..=255).collect()),
+                Some("Анна \"x\"\n".into()),
+                Some(b"x6869".to_vec()),
+                Some(b"a\0b".to_vec()),
+            ];
+            let mut tx = db.begin().await.unwrap();
+            tx.execute("create table t (n integer, name text, body blob)", Vec::new()).await.unwrap();
+            let rows = bytes.iter().zip(0_i64..).map(|(it, n)| vec![n.into(), "Анна\0'".into(), it.clone().into()]).collect();
+            tx.queue("insert into t (n, name, body) {rows}", &[Type::Int, Type::Text, Type::Bytes], rows);
+            tx.commit().await.unwrap();
+            for (row, sent) in db.fetch("select body, name from t order by n", Vec::new()).await.unwrap().iter().zip(bytes) {
+                assert_eq!(row.opt_bytes(0).unwrap(), sent);
+                assert_eq!(row.text(1).unwrap(), "Анна\u{fffd}'", "PostgreSQL knows no NUL in a text");
             }
-        }
-        assert!(lengths.len() <= EXACT_ROWS + 3, "{lengths:?}");
+            db.close().await;
+            std::fs::remove_file(file).unwrap();
+        });
     }
 }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use patchbay_schemas::{IdentityKind, Qualification, Responsible, Stage, Temperature};
 
 use super::db::Type::{Bytes, Int, Text};
-use super::{Record, Store, StoreError, Tx, Value};
+use super::{Record, Store, StoreError, Tx, Type, Value};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, ContactId, LeadId};
 use crate::rules::identity::IdentityKey;
 use crate::rules::ingest::{
-    ContactState, Context, ConversationState, Counted, Intake, Keys, Known, LeadState, Outcome, Plan, Planner, Quarantine,
+    Committed, ContactState, Context, ConversationState, Counted, Intake, Keys, Known, LeadState, Outcome, Plan, Planner, Quarantine,
 };
 
 /// How often a batch is begun anew when others wrote the same rows.
@@ -26,7 +26,7 @@ impl Store {
         batch: &[Intake],
         contexts: &HashMap<crate::ids::WorkspaceId, Context>,
         shard: i64,
-    ) -> Result<Vec<Outcome>, StoreError> {
+    ) -> Result<Vec<Committed>, StoreError> {
         for _ in 0..MAX_COLLISIONS {
             match self.try_ingest(batch, contexts, shard).await {
                 Err(StoreError::Database(error)) if is_collision(&error) => tracing::debug!(error = %error, "a batch is planned anew"),
@@ -41,7 +41,7 @@ impl Store {
         batch: &[Intake],
         contexts: &HashMap<crate::ids::WorkspaceId, Context>,
         shard: i64,
-    ) -> Result<Vec<Outcome>, StoreError> {
+    ) -> Result<Vec<Committed>, StoreError> {
         let keys = Keys::of(batch, |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
         let mut tx = self.db.begin().await?;
         let known = load(&mut tx, keys).await?;
@@ -71,7 +71,7 @@ impl Store {
         // The delivery is in the quarantine already: it takes no further place there.
         known.quarantine.clear();
         let mut planner = Planner::new(&self.ids, contexts, known);
-        let after = planner.take(intake);
+        let after = planner.take(intake).outcome;
         let Planner { mut plan, known, .. } = planner;
         let reason = plan.deliveries.pop().and_then(|it| it.reason);
         if let Some(counted) = plan.counted.get_mut(&intake.origin.connection) {
@@ -112,47 +112,56 @@ fn is_collision(error: &sqlx::Error) -> bool {
 
 async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
     let mut known = Known::default();
-    let events = keys.events.into_iter().map(|(connection, key)| vec![connection.into(), key.into()]).collect();
-    let sql = "with k(connection_id, key) as ({rows}) \
-               select e.connection_id, e.key from k join events e on e.connection_id = k.connection_id and e.key = k.key";
-    for row in tx.bulk(sql, &[Text, Text], events).await? {
-        known.events.insert((row.id(0)?, row.text(1)?));
-    }
-
     let mut contacts: Vec<ContactId> = Vec::new();
-    let rows =
+    let events = keys.events.into_iter().map(|(connection, key)| vec![connection.into(), key.into()]).collect();
+    let identities =
         keys.identities.into_iter().map(|(workspace, key)| vec![workspace.into(), key.kind.as_str().into(), key.value.into()]).collect();
-    let sql = "with k(workspace_id, kind, value) as ({rows}) \
-               select i.workspace_id, i.kind, i.value, coalesce(c.merged_into, c.id) from k \
-               join identities i on i.workspace_id = k.workspace_id and i.kind = k.kind and i.value = k.value \
-               join contacts c on c.id = i.contact_id";
-    for row in tx.bulk(sql, &[Text, Text, Text], rows).await? {
-        let contact = row.id(3)?;
-        contacts.push(contact);
-        known.identities.insert((row.id(0)?, IdentityKey { kind: identity_kind(&row.text(1)?)?, value: row.text(2)? }), contact);
+    let conversations = keys.conversations.into_iter().map(|(connection, key)| vec![connection.into(), key.into()]).collect();
+    let sql = "with k(connection_id, key) as ({rows}), i(workspace_id, kind, value) as ({rows}), v(connection_id, key) as ({rows}) \
+               select 'event', e.connection_id, e.key, null, null from k \
+               join events e on e.connection_id = k.connection_id and e.key = k.key \
+               union all \
+               select o.kind, o.workspace_id, o.value, null, coalesce(c.merged_into, c.id) from i \
+               join identities o on o.workspace_id = i.workspace_id and o.kind = i.kind and o.value = i.value \
+               join contacts c on c.id = o.contact_id \
+               union all \
+               select 'conversation', o.connection_id, o.key, o.id, coalesce(c.merged_into, c.id) from v \
+               join conversations o on o.connection_id = v.connection_id and o.key = v.key \
+               join contacts c on c.id = o.contact_id";
+    let keyed: Vec<(&'static [Type], Vec<Vec<Value>>)> =
+        vec![(&[Text, Text], events), (&[Text, Text, Text], identities), (&[Text, Text], conversations)];
+    for row in tx.look_up(sql, keyed).await? {
+        match row.text(0)?.as_str() {
+            "event" => {
+                known.events.insert((row.id(1)?, row.text(2)?));
+            }
+            "conversation" => {
+                let contact = row.id(4)?;
+                contacts.push(contact);
+                known.conversations.insert((row.id(1)?, row.text(2)?), ConversationState { id: row.id(3)?, contact });
+            }
+            kind => {
+                let contact = row.id(4)?;
+                contacts.push(contact);
+                known.identities.insert((row.id(1)?, IdentityKey { kind: identity_kind(kind)?, value: row.text(2)? }), contact);
+            }
+        }
     }
-
-    let rows = keys.conversations.into_iter().map(|(connection, key)| vec![connection.into(), key.into()]).collect();
-    let sql = "with k(connection_id, key) as ({rows}) \
-               select v.connection_id, v.key, v.id, coalesce(c.merged_into, c.id) from k \
-               join conversations v on v.connection_id = k.connection_id and v.key = k.key \
-               join contacts c on c.id = v.contact_id";
-    for row in tx.bulk(sql, &[Text, Text], rows).await? {
-        let contact = row.id(3)?;
-        contacts.push(contact);
-        known.conversations.insert((row.id(0)?, row.text(1)?), ConversationState { id: row.id(2)?, contact });
-    }
-
-    let rows = keys.troubled.into_iter().map(|it| vec![it.into()]).collect();
-    let sql = "with k(id) as ({rows}) select d.connection_id, count(*), cast(sum(d.size) as bigint) from k \
-               join deliveries d on d.connection_id = k.id and d.outcome in ('refused', 'dead') group by d.connection_id";
-    for row in tx.bulk(sql, &[Text], rows).await? {
-        let quarantine = Quarantine { rows: row.int(1)?.unsigned_abs(), bytes: row.int(2)?.unsigned_abs() };
-        known.quarantine.insert(row.id(0)?, quarantine);
-    }
+    load_quarantine(tx, keys.troubled, &mut known).await?;
     load_references(tx, keys.references, &mut known, &mut contacts).await?;
     load_contacts(tx, contacts, &mut known).await?;
     Ok(known)
+}
+
+async fn load_quarantine(tx: &mut Tx, troubled: std::collections::HashSet<ConnectionId>, known: &mut Known) -> sqlx::Result<()> {
+    let rows = troubled.into_iter().map(|it| vec![it.into()]).collect();
+    let sql = "with k(id) as ({rows}) select d.connection_id, count(*), cast(sum(d.size) as bigint) from k \
+               join deliveries d on d.connection_id = k.id and d.outcome in ('refused', 'dead') group by d.connection_id";
+    for row in tx.look_up(sql, vec![(&[Text], rows)]).await? {
+        let quarantine = Quarantine { rows: row.int(1)?.unsigned_abs(), bytes: row.int(2)?.unsigned_abs() };
+        known.quarantine.insert(row.id(0)?, quarantine);
+    }
+    Ok(())
 }
 
 async fn load_references(
@@ -167,7 +176,7 @@ async fn load_references(
                l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
                from k join external_refs r on r.connection_id = k.connection_id and r.kind = 'lead' and r.remote_id = k.remote_id \
                join leads l on l.id = r.local_id join contacts c on c.id = l.contact_id";
-    for row in tx.bulk(sql, &[Text, Text], rows).await? {
+    for row in tx.look_up(sql, vec![(&[Text, Text], rows)]).await? {
         let (lead, state) = lead_state(&row, 3)?;
         contacts.push(row.id(2)?);
         known.references.insert((row.id(0)?, row.text(1)?), lead);
@@ -180,42 +189,36 @@ async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Kn
     contacts.sort_unstable();
     contacts.dedup();
     let rows = || -> Vec<Vec<Value>> { contacts.iter().map(|it| vec![(*it).into()]).collect() };
-    // Another hub on the same PostgreSQL must not open a second lead for the same person meanwhile: in one order, so that nobody waits in a circle.
-    let sql = if tx.has_company() {
-        "with k(id) as ({rows}) select c.id, c.name, c.company, c.city, c.language, \
-         case when exists (select 1 from identities i where i.contact_id = c.id) then 1::bigint else 0::bigint end \
-         from contacts c where c.id in (select id from k) order by c.id for update"
-    } else {
-        "with k(id) as ({rows}) select c.id, c.name, c.company, c.city, c.language, \
-         exists (select 1 from identities i where i.contact_id = c.id) \
-         from k join contacts c on c.id = k.id"
-    };
-    for row in tx.bulk(sql, &[Text], rows()).await? {
-        let state = ContactState {
-            name: row.opt_text(1)?,
-            company: row.opt_text(2)?,
-            city: row.opt_text(3)?,
-            language: row.opt_text(4)?,
-            reachable: row.int(5)? != 0,
-            open_lead: None,
-        };
-        known.contacts.insert(row.id(0)?, state);
+    if tx.has_company() {
+        // Another hub on the same PostgreSQL must not open a second lead for the same person meanwhile: locked in one order, so that
+        // nobody waits in a circle.
+        let sql = "with k(id) as ({rows}) select c.id from contacts c where c.id in (select id from k) order by c.id for update";
+        tx.look_up(sql, vec![(&[Text], rows())]).await?;
     }
     let sql = "with k(id) as ({rows}) \
-               select k.id, l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
+               select c.id, c.name, c.company, c.city, c.language, \
+               case when exists (select 1 from identities i where i.contact_id = c.id) then 'yes' else 'no' end, \
+               l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
                l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
-               from k join leads l on l.contact_id = k.id where l.stage in ('interest', 'lead') \
+               from k join contacts c on c.id = k.id left join leads l on l.contact_id = c.id and l.stage in ('interest', 'lead') \
                union all \
-               select k.id, l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
+               select c.id, c.name, c.company, c.city, c.language, 'yes', \
+               l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
                l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
-               from k join contacts c on c.merged_into = k.id join leads l on l.contact_id = c.id where l.stage in ('interest', 'lead')";
-    for row in tx.bulk(sql, &[Text], rows()).await? {
-        let contact: ContactId = row.id(0)?;
-        let (lead, state) = lead_state(&row, 1)?;
-        if let Some(contact) = known.contacts.get_mut(&contact) {
+               from k join contacts c on c.id = k.id join contacts m on m.merged_into = k.id join leads l on l.contact_id = m.id \
+               where l.stage in ('interest', 'lead')";
+    for row in tx.look_up(sql, vec![(&[Text], rows())]).await? {
+        let contact = known.contacts.entry(row.id(0)?).or_default();
+        contact.name = row.opt_text(1)?;
+        contact.company = row.opt_text(2)?;
+        contact.city = row.opt_text(3)?;
+        contact.language = row.opt_text(4)?;
+        contact.reachable |= row.text(5)? == "yes";
+        if row.opt_text(6)?.is_some() {
+            let (lead, state) = lead_state(&row, 6)?;
             contact.open_lead = Some(contact.open_lead.map_or(lead, |it| it.min(lead)));
+            known.leads.insert(lead, state);
         }
-        known.leads.insert(lead, state);
     }
     Ok(())
 }
@@ -279,10 +282,10 @@ async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> 
         ]
     });
     let sql = "insert into conversations (id, workspace_id, connection_id, key, title, contact_id, last_at, created_at) {rows}";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
     let rows = plan.touched_conversations.into_iter().map(|(id, at)| vec![id.into(), at.as_millisecond().into()]).collect();
     let sql = "with k(id, at) as ({rows}) update conversations set last_at = k.at from k where conversations.id = k.id and conversations.last_at < k.at";
-    tx.bulk(sql, &[Text, Int], rows).await?;
+    tx.queue(sql, &[Text, Int], rows);
 
     let rows = plan.interactions.into_iter().map(|it| {
         vec![
@@ -301,7 +304,7 @@ async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> 
     });
     let sql = "insert into interactions (id, workspace_id, event_id, contact_id, lead_id, conversation_id, connection_id, kind, direction, \
                occurred_at, received_at) {rows}";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
 
     super::outbox::enqueue(tx, plan.outbox, now).await?;
     for (connection, cursor) in plan.cursors {
@@ -333,7 +336,7 @@ async fn write_deliveries(
         ]
     });
     let sql = "insert into deliveries (id, workspace_id, connection_id, origin, outcome, reason, request, body, size, received_at) {rows}";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Text, Bytes, Int, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Bytes, Int, Int], rows.collect());
 
     let rows = events.into_iter().map(|it| {
         vec![
@@ -351,7 +354,7 @@ async fn write_deliveries(
         ]
     });
     let sql = "insert into events (id, workspace_id, connection_id, delivery_id, key, kind, state, reason, occurred_at, received_at, payload) {rows}";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Text], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Text], rows.collect());
     Ok(())
 }
 
@@ -384,7 +387,7 @@ async fn write_people(
         ]
     });
     let sql = "insert into contacts (id, workspace_id, name, company, city, language, created_at, updated_at) {rows}";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
 
     let rows = changed.iter().filter(|it| !new.contains(it)).map(|id| {
         let state = shown(id);
@@ -393,7 +396,7 @@ async fn write_people(
     let sql = "with k(id, name, company, city, language, at) as ({rows}) \
                update contacts set name = k.name, company = k.company, city = k.city, language = k.language, updated_at = k.at \
                from k where contacts.id = k.id";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
 
     for (from, into) in merges {
         let sql = "update contacts set merged_into = $2, updated_at = $3 where id = $1 or merged_into = $1";
@@ -415,7 +418,7 @@ async fn write_people(
         ]
     });
     let sql = "insert into identities (workspace_id, kind, value, contact_id, assurance, label, connection_id, created_at) {rows}";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Text, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int], rows.collect());
 
     let rows = claims.into_iter().map(|it| {
         vec![
@@ -428,7 +431,7 @@ async fn write_people(
         ]
     });
     let sql = "insert into claims (contact_id, field, connection_id, value, workspace_id, claimed_at) {rows} on conflict do nothing";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
     Ok(())
 }
 
@@ -464,8 +467,11 @@ async fn write_leads(
     });
     let sql = "insert into leads (id, workspace_id, contact_id, title, stage, refused_reason, return_at, channel, connection_id, source, \
                responsible_id, responsible_name, next_contact_at, qualification, temperature, tags, created_at, updated_at) {rows}";
-    let types = [Text, Text, Text, Text, Text, Text, Int, Text, Text, Text, Text, Text, Int, Text, Text, Text, Int, Int];
-    tx.bulk(sql, &types, rows.collect()).await?;
+    tx.queue(
+        sql,
+        &[Text, Text, Text, Text, Text, Text, Int, Text, Text, Text, Text, Text, Int, Text, Text, Text, Int, Int],
+        rows.collect(),
+    );
 
     let rows = changed.into_iter().map(|(id, state)| {
         let mut row = vec![id.into()];
@@ -477,7 +483,7 @@ async fn write_leads(
                tags, at) as ({rows}) update leads set title = k.title, stage = k.stage, refused_reason = k.refused_reason, return_at = k.return_at, \
                responsible_id = k.responsible_id, responsible_name = k.responsible_name, next_contact_at = k.next_contact_at, \
                qualification = k.qualification, temperature = k.temperature, tags = k.tags, updated_at = k.at from k where leads.id = k.id";
-    tx.bulk(sql, &[Text, Text, Text, Text, Int, Text, Text, Int, Text, Text, Text, Int], rows.collect()).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Int, Text, Text, Int, Text, Text, Text, Int], rows.collect());
     Ok(())
 }
 

@@ -213,7 +213,7 @@ impl Store {
     ) -> Result<Vec<InteractionView>, StoreError> {
         let mut values: Vec<Value> = vec![workspace.into()];
         let mut sql = "select n.id, coalesce(c.merged_into, c.id), n.lead_id, n.conversation_id, x.name, x.connector, n.occurred_at, n.received_at, \
-                       e.id, e.kind, e.payload from interactions n join contacts c on c.id = n.contact_id join events e on e.id = n.event_id \
+                       e.id, e.kind, e.payload, e.key from interactions n join contacts c on c.id = n.contact_id join events e on e.id = n.event_id \
                        join connections x on x.id = n.connection_id where n.workspace_id = $1"
             .to_owned();
         match of {
@@ -244,7 +244,7 @@ impl Store {
     /// One interaction.
     pub async fn interaction(&self, workspace: WorkspaceId, id: InteractionId) -> Result<Option<InteractionView>, StoreError> {
         let sql = "select n.id, coalesce(c.merged_into, c.id), n.lead_id, n.conversation_id, x.name, x.connector, n.occurred_at, n.received_at, \
-                   e.id, e.kind, e.payload from interactions n join contacts c on c.id = n.contact_id join events e on e.id = n.event_id \
+                   e.id, e.kind, e.payload, e.key from interactions n join contacts c on c.id = n.contact_id join events e on e.id = n.event_id \
                    join connections x on x.id = n.connection_id where n.workspace_id = $1 and n.id = $2";
         let row = self.db.fetch_optional(sql, vec![workspace.into(), id.into()]).await?;
         Ok(row.as_ref().map(interaction).transpose()?)
@@ -316,6 +316,6 @@ fn interaction(row: &Record) -> sqlx::Result<InteractionView> {
         connector: row.text(5)?,
         at: timestamp(row.int(6)?),
         received_at: timestamp(row.int(7)?),
-        event: serde_json::json!({ "id": row.text(8)?, "kind": row.text(9)?, "payload": payload }),
+        event: serde_json::json!({ "id": row.text(8)?, "key": row.text(11)?, "kind": row.text(9)?, "payload": payload }),
     })
 }

@@ -143,7 +143,7 @@ pub(super) async fn enqueue(tx: &mut Tx, rows: Vec<NewOutbox>, now: i64) -> sqlx
     let sql = "with k(id, workspace_id, connection_id, lane, kind, subject_id, created_at) as ({rows}) \
                insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, created_at, state, attempts) \
                select id, workspace_id, connection_id, lane, kind, subject_id, created_at, 'pending', 0 from k";
-    tx.bulk(sql, &[Text, Text, Text, Text, Text, Text, Int], rows).await?;
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int], rows);
     open_lanes(tx, lanes.into_iter().map(|((sink, lane), count)| vec![sink.into(), lane.into(), now.into(), count.into()]).collect()).await
 }
 
@@ -153,7 +153,7 @@ async fn open_lanes(tx: &mut Tx, rows: Vec<Vec<super::Value>>) -> sqlx::Result<(
                insert into lanes (connection_id, lane, due_at, failures, lease_until, enqueued) \
                select connection_id, lane, due_at, 0, 0, enqueued from k where true \
                on conflict (connection_id, lane) do update set enqueued = lanes.enqueued + excluded.enqueued";
-    tx.bulk(sql, &[Text, Text, Int, Int], rows).await?;
+    tx.queue(sql, &[Text, Text, Int, Int], rows);
     Ok(())
 }
 
@@ -238,7 +238,7 @@ impl Store {
         let sql = "with k(connection_id, lane, token, until) as ({rows}) update lanes set lease_token = k.token, lease_until = k.until \
                    from k where lanes.connection_id = k.connection_id and lanes.lane = k.lane";
         let rows = lanes.iter().map(|it| vec![connection.into(), it.lane.as_str().into(), token.as_str().into(), (now + lease_ms).into()]);
-        tx.bulk(sql, &[Text, Text, Text, Int], rows.collect()).await?;
+        tx.queue(sql, &[Text, Text, Text, Int], rows.collect());
         tx.commit().await?;
         Ok(lanes)
     }

@@ -93,7 +93,7 @@ impl World {
     }
 
     async fn ingest(&self, batch: &[Intake]) -> Vec<Outcome> {
-        self.store.ingest(batch, &self.contexts, 0).await.unwrap()
+        self.store.ingest(batch, &self.contexts, 0).await.unwrap().into_iter().map(|it| it.outcome).collect()
     }
 
     async fn assert_sound(&self) {

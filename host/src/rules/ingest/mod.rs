@@ -106,6 +106,15 @@ pub struct CheckedEvent {
     pub body: Result<EventBody, String>,
 }
 
+/// What became of a delivery that was handed to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Its named outcome.
+    pub outcome: Outcome,
+    /// False: it was counted but not kept, because the quota of what cannot be read is full. Its sender must not take it for kept.
+    pub kept: bool,
+}
+
 /// The named outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -9,7 +9,7 @@ use patchbay_schemas::{
 use super::plan::{
     Ask, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan,
 };
-use super::{CheckedEvent, ContactState, ConversationState, Intake, Known, LeadState, Origin, Outcome, Reading, Way, people};
+use super::{CheckedEvent, Committed, ContactState, ConversationState, Intake, Known, LeadState, Origin, Outcome, Reading, Way, people};
 use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, Ids, LeadId, WorkspaceId};
 use crate::rules::identity::{Heard, normalise};
 
@@ -70,7 +70,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans one delivery and says what becomes of it.
-    pub fn take(&mut self, intake: &Intake) -> Outcome {
+    pub fn take(&mut self, intake: &Intake) -> Committed {
         let Intake { id, origin, way, received_at, .. } = intake;
         let (id, way, received_at) = (*id, *way, *received_at);
         let events_before = self.plan.events.len();
@@ -84,7 +84,7 @@ impl<'a> Planner<'a> {
             }
         };
         if way == Way::Sent {
-            return outcome;
+            return Committed { outcome, kept: true };
         }
         let counted = self.plan.counted.entry(origin.connection).or_default();
         counted.delivery(outcome);
@@ -96,7 +96,7 @@ impl<'a> Planner<'a> {
         if troubled && !self.known.quarantine.entry(origin.connection).or_default().admit(size) {
             counted.unkept += 1;
             self.plan.events.truncate(events_before);
-            return outcome;
+            return Committed { outcome, kept: false };
         }
         // What was there before is there byte for byte; what is of no interest need not fill the disk.
         let kept = troubled || outcome == Outcome::Accepted;
@@ -112,7 +112,7 @@ impl<'a> Planner<'a> {
             size,
             received_at,
         });
-        outcome
+        Committed { outcome, kept: true }
     }
 
     fn take_events(

@@ -78,7 +78,7 @@ fn checked(key: &str, body: EventBody) -> CheckedEvent {
 fn a_first_message_makes_a_contact_a_lead_a_timeline_and_two_rows_for_the_sink() {
     let world = World::new();
     let mut planner = world.planner();
-    let outcome = planner.take(&world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))]));
+    let outcome = planner.take(&world.intake(vec![said("1", Direction::In, vec![Identity::handle("42")], Some("42"))])).outcome;
     assert_eq!(outcome, Outcome::Accepted);
     let plan = &planner.plan;
     assert_eq!((plan.contacts.len(), plan.leads.len(), plan.interactions.len(), plan.conversations.len()), (1, 1, 1, 1));
@@ -93,8 +93,8 @@ fn the_same_event_twice_in_one_batch_counts_once() {
     let world = World::new();
     let mut planner = world.planner();
     let event = said("1", Direction::In, vec![Identity::handle("42")], None);
-    assert_eq!(planner.take(&world.intake(vec![event.clone(), event.clone()])), Outcome::Accepted);
-    assert_eq!(planner.take(&world.intake(vec![event])), Outcome::Duplicate);
+    assert_eq!(planner.take(&world.intake(vec![event.clone(), event.clone()])).outcome, Outcome::Accepted);
+    assert_eq!(planner.take(&world.intake(vec![event])).outcome, Outcome::Duplicate);
     assert_eq!(planner.plan.interactions.len(), 1);
     assert!(planner.plan.deliveries[1].body.is_none(), "a duplicate's body is there already");
 }
@@ -166,9 +166,9 @@ fn an_event_that_breaks_its_schema_is_dead_and_the_rest_go_on() {
         body: Err("/direction is missing".to_owned()),
     };
     let mixed = vec![broken("1"), said("2", Direction::In, vec![Identity::handle("42")], None)];
-    assert_eq!(planner.take(&world.intake(mixed)), Outcome::Accepted);
+    assert_eq!(planner.take(&world.intake(mixed)).outcome, Outcome::Accepted);
     assert_eq!(planner.plan.events[0].dead.as_deref(), Some("/direction is missing"));
-    assert_eq!(planner.take(&world.intake(vec![broken("3")])), Outcome::Dead);
+    assert_eq!(planner.take(&world.intake(vec![broken("3")])).outcome, Outcome::Dead);
 }
 
 #[test]
@@ -204,8 +204,9 @@ fn what_no_connector_can_read_fills_a_quota_and_not_the_disk() {
     let world = World::new();
     let mut planner = world.planner();
     let refused = || Intake { reading: Reading::Refused("body.json: no".to_owned()), body: vec![0; 100], ..world.intake(Vec::new()) };
-    for _ in 0..Quarantine::MOST.rows + 5 {
-        assert_eq!(planner.take(&refused()), Outcome::Refused);
+    for round in 0..Quarantine::MOST.rows + 5 {
+        let kept = round < Quarantine::MOST.rows;
+        assert_eq!(planner.take(&refused()), Committed { outcome: Outcome::Refused, kept });
     }
     let counted = planner.plan.counted[&world.origin.connection];
     assert_eq!(planner.plan.deliveries.len() as u64, Quarantine::MOST.rows);

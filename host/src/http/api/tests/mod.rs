@@ -187,7 +187,7 @@ impl World {
             reading,
             cursor: None,
         };
-        store.ingest(&[intake], &contexts, 0).await.unwrap()[0]
+        store.ingest(&[intake], &contexts, 0).await.unwrap()[0].outcome
     }
 }
 
