@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use patchbay_schemas::{IdentityKind, Qualification, Responsible, Stage, Temperature};
 
+use super::db::LookUp;
 use super::db::Type::{Bytes, Int, Text};
-use super::{Record, Store, StoreError, Tx, Type, Value};
+use super::{Record, Store, StoreError, Tx, Value};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, ContactId, LeadId};
 use crate::rules::identity::IdentityKey;
@@ -113,10 +114,10 @@ fn is_collision(error: &sqlx::Error) -> bool {
 async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
     let mut known = Known::default();
     let mut contacts: Vec<ContactId> = Vec::new();
-    let events = keys.events.into_iter().map(|(connection, key)| vec![connection.into(), key.into()]).collect();
-    let identities =
-        keys.identities.into_iter().map(|(workspace, key)| vec![workspace.into(), key.kind.as_str().into(), key.value.into()]).collect();
-    let conversations = keys.conversations.into_iter().map(|(connection, key)| vec![connection.into(), key.into()]).collect();
+    let events = keys.events.into_iter().map(|(connection, key)| vec![connection.to_string(), key]).collect();
+    let identities = keys.identities.into_iter();
+    let identities = identities.map(|(workspace, key)| vec![workspace.to_string(), key.kind.as_str().to_owned(), key.value]).collect();
+    let conversations = keys.conversations.into_iter().map(|(connection, key)| vec![connection.to_string(), key]).collect();
     let sql = "with k(connection_id, key) as ({rows}), i(workspace_id, kind, value) as ({rows}), v(connection_id, key) as ({rows}) \
                select 'event', e.connection_id, e.key, null, null from k \
                join events e on e.connection_id = k.connection_id and e.key = k.key \
@@ -128,8 +129,7 @@ async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
                select 'conversation', o.connection_id, o.key, o.id, coalesce(c.merged_into, c.id) from v \
                join conversations o on o.connection_id = v.connection_id and o.key = v.key \
                join contacts c on c.id = o.contact_id";
-    let keyed: Vec<(&'static [Type], Vec<Vec<Value>>)> =
-        vec![(&[Text, Text], events), (&[Text, Text, Text], identities), (&[Text, Text], conversations)];
+    let keyed = [LookUp { columns: 2, rows: events }, LookUp { columns: 3, rows: identities }, LookUp { columns: 2, rows: conversations }];
     for row in tx.look_up(sql, keyed).await? {
         match row.text(0)?.as_str() {
             "event" => {
@@ -154,10 +154,10 @@ async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
 }
 
 async fn load_quarantine(tx: &mut Tx, troubled: std::collections::HashSet<ConnectionId>, known: &mut Known) -> sqlx::Result<()> {
-    let rows = troubled.into_iter().map(|it| vec![it.into()]).collect();
+    let rows = troubled.into_iter().map(|it| vec![it.to_string()]).collect();
     let sql = "with k(id) as ({rows}) select d.connection_id, count(*), cast(sum(d.size) as bigint) from k \
                join deliveries d on d.connection_id = k.id and d.outcome in ('refused', 'dead') group by d.connection_id";
-    for row in tx.look_up(sql, vec![(&[Text], rows)]).await? {
+    for row in tx.look_up(sql, [LookUp { columns: 1, rows }]).await? {
         let quarantine = Quarantine { rows: row.int(1)?.unsigned_abs(), bytes: row.int(2)?.unsigned_abs() };
         known.quarantine.insert(row.id(0)?, quarantine);
     }
@@ -170,13 +170,13 @@ async fn load_references(
     known: &mut Known,
     contacts: &mut Vec<ContactId>,
 ) -> sqlx::Result<()> {
-    let rows = references.into_iter().map(|(connection, remote)| vec![connection.into(), remote.into()]).collect();
+    let rows = references.into_iter().map(|(connection, remote)| vec![connection.to_string(), remote]).collect();
     let sql = "with k(connection_id, remote_id) as ({rows}) \
                select r.connection_id, r.remote_id, coalesce(c.merged_into, c.id), l.id, l.workspace_id, l.contact_id, l.title, l.stage, \
                l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
                from k join external_refs r on r.connection_id = k.connection_id and r.kind = 'lead' and r.remote_id = k.remote_id \
                join leads l on l.id = r.local_id join contacts c on c.id = l.contact_id";
-    for row in tx.look_up(sql, vec![(&[Text, Text], rows)]).await? {
+    for row in tx.look_up(sql, [LookUp { columns: 2, rows }]).await? {
         let (lead, state) = lead_state(&row, 3)?;
         contacts.push(row.id(2)?);
         known.references.insert((row.id(0)?, row.text(1)?), lead);
@@ -188,12 +188,12 @@ async fn load_references(
 async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Known) -> sqlx::Result<()> {
     contacts.sort_unstable();
     contacts.dedup();
-    let rows = || -> Vec<Vec<Value>> { contacts.iter().map(|it| vec![(*it).into()]).collect() };
+    let keys = || [LookUp { columns: 1, rows: contacts.iter().map(|it| vec![it.to_string()]).collect() }];
     if tx.has_company() {
         // Another hub on the same PostgreSQL must not open a second lead for the same person meanwhile: locked in one order, so that
         // nobody waits in a circle.
         let sql = "with k(id) as ({rows}) select c.id from contacts c where c.id in (select id from k) order by c.id for update";
-        tx.look_up(sql, vec![(&[Text], rows())]).await?;
+        tx.look_up(sql, keys()).await?;
     }
     let sql = "with k(id) as ({rows}) \
                select c.id, c.name, c.company, c.city, c.language, \
@@ -207,7 +207,7 @@ async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Kn
                l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
                from k join contacts c on c.id = k.id join contacts m on m.merged_into = k.id join leads l on l.contact_id = m.id \
                where l.stage in ('interest', 'lead')";
-    for row in tx.look_up(sql, vec![(&[Text], rows())]).await? {
+    for row in tx.look_up(sql, keys()).await? {
         let contact = known.contacts.entry(row.id(0)?).or_default();
         contact.name = row.opt_text(1)?;
         contact.company = row.opt_text(2)?;
