@@ -134,7 +134,7 @@ async fn read(body: Body, most: u32) -> Result<Vec<u8>, Turned> {
         Err(_) => Err(Turned::Slow),
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(error)) => {
-            let too_large = std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>());
+            let too_large = std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
             Err(if too_large { Turned::TooLarge(most) } else { Turned::CutOff })
         }
     }

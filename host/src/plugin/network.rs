@@ -85,12 +85,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match segments {
         // IPv4-mapped and IPv4-compatible.
         [0, 0, 0, 0, 0, 0xffff | 0, high, low] => high != 0 && is_public_v4(embedded(high, low)),
-        // NAT64 (well-known and local prefix) and 6to4 lead to an IPv4 address.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(embedded(high, low)),
-        [0x64, 0xff9b, 1, ..] => false,
-        [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
-        // Teredo, documentation, discard, ORCHID.
-        [0x2001, 0 | 0xdb8, ..] | [0x100, 0, 0, 0, ..] => false,
+        // NAT64 and 6to4 lead to an IPv4 address.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
+        // NAT64 of the own house, Teredo, documentation, discard, ORCHID.
+        [0x64, 0xff9b, 1, ..] | [0x2001, 0 | 0xdb8, ..] | [0x100, 0, 0, 0, ..] => false,
         [0x2001, second, ..] if (0x10..0x30).contains(&second) => false,
         // Global unicast is 2000::/3, nothing else.
         [first, ..] => first & 0xe000 == 0x2000,

@@ -48,7 +48,7 @@ pub enum Ended {
 }
 
 /// Adds what a batch counted. The row stays locked until the commit, so this comes last.
-pub(super) async fn add(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, shard: i64) -> sqlx::Result<()> {
+pub(super) fn add(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, shard: i64) {
     let rows = counted.iter().map(|(connection, it)| {
         let mut row = vec![(*connection).into(), shard.into(), it.received.into()];
         row.extend(it.outcomes.map(Into::into));
@@ -62,7 +62,6 @@ pub(super) async fn add(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, 
                ignored = counters.ignored + excluded.ignored, refused = counters.refused + excluded.refused, \
                dead = counters.dead + excluded.dead, unkept = counters.unkept + excluded.unkept, created = counters.created + excluded.created";
     tx.queue(sql, &[Text, Int, Int, Int, Int, Int, Int, Int, Int, Int], rows.collect());
-    Ok(())
 }
 
 /// Counts how rows of the outbox ended.

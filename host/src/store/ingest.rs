@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use patchbay_schemas::{IdentityKind, Qualification, Responsible, Stage, Temperature};
+use patchbay_schemas::{IdentityKind, Qualification, Responsible, Stage, Temperature, Timestamp};
 
 use super::db::LookUp;
 use super::db::Type::{Bytes, Int, Text};
@@ -264,9 +264,9 @@ pub(super) fn identity_kind(name: &str) -> sqlx::Result<IdentityKind> {
 }
 
 async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> sqlx::Result<()> {
-    write_deliveries(tx, &plan.counted, plan.deliveries, plan.events).await?;
+    write_deliveries(tx, &plan.counted, plan.deliveries, plan.events);
     write_people(tx, &plan.changed_contacts, plan.contacts, plan.merges, plan.identities, plan.claims, known, now).await?;
-    write_leads(tx, plan.leads, plan.changed_leads, now).await?;
+    write_leads(tx, plan.leads, plan.changed_leads, now);
 
     let rows = plan.conversations.into_iter().map(|it| {
         let last = it.last_at.as_millisecond();
@@ -306,20 +306,21 @@ async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> 
                occurred_at, received_at) {rows}";
     tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
 
-    super::outbox::enqueue(tx, plan.outbox, now).await?;
+    super::outbox::enqueue(tx, plan.outbox, now);
     for (connection, cursor) in plan.cursors {
         tx.execute("update connections set cursor = $2 where id = $1", vec![connection.into(), cursor.into()]).await?;
     }
     // Last, because the row stays locked until the commit.
-    super::counters::add(tx, &plan.counted, shard).await
+    super::counters::add(tx, &plan.counted, shard);
+    Ok(())
 }
 
-async fn write_deliveries(
+fn write_deliveries(
     tx: &mut Tx,
     counted: &std::collections::BTreeMap<ConnectionId, Counted>,
     deliveries: Vec<crate::rules::ingest::NewDelivery>,
     events: Vec<crate::rules::ingest::NewEvent>,
-) -> sqlx::Result<()> {
+) {
     debug_assert!(deliveries.iter().all(|it| counted.contains_key(&it.connection)), "every delivery is counted");
     let rows = deliveries.into_iter().map(|it| {
         vec![
@@ -348,14 +349,13 @@ async fn write_deliveries(
             it.kind.into(),
             (if it.dead.is_some() { "dead" } else { "accepted" }).into(),
             it.dead.into(),
-            it.occurred_at.map(|it| it.as_millisecond()).into(),
+            it.occurred_at.map(Timestamp::as_millisecond).into(),
             it.received_at.as_millisecond().into(),
             it.payload.into(),
         ]
     });
     let sql = "insert into events (id, workspace_id, connection_id, delivery_id, key, kind, state, reason, occurred_at, received_at, payload) {rows}";
     tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Text], rows.collect());
-    Ok(())
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a plan that concern people")]
@@ -435,12 +435,7 @@ async fn write_people(
     Ok(())
 }
 
-async fn write_leads(
-    tx: &mut Tx,
-    leads: Vec<crate::rules::ingest::NewLead>,
-    changed: std::collections::BTreeMap<LeadId, LeadState>,
-    now: i64,
-) -> sqlx::Result<()> {
+fn write_leads(tx: &mut Tx, leads: Vec<crate::rules::ingest::NewLead>, changed: std::collections::BTreeMap<LeadId, LeadState>, now: i64) {
     let rows = leads.into_iter().map(|it| {
         let [title, stage, reason, return_at, responsible_id, responsible_name, next, qualification, temperature, tags] =
             columns(it.state.clone());
@@ -484,7 +479,6 @@ async fn write_leads(
                responsible_id = k.responsible_id, responsible_name = k.responsible_name, next_contact_at = k.next_contact_at, \
                qualification = k.qualification, temperature = k.temperature, tags = k.tags, updated_at = k.at from k where leads.id = k.id";
     tx.queue(sql, &[Text, Text, Text, Text, Int, Text, Text, Int, Text, Text, Text, Int], rows.collect());
-    Ok(())
 }
 
 /// `title, stage, refused_reason, return_at, responsible_id, responsible_name, next_contact_at, qualification, temperature, tags`
@@ -506,10 +500,10 @@ fn columns(state: LeadState) -> [Value; 10] {
         state.title.into(),
         name.into(),
         reason.into(),
-        return_at.map(|it| it.as_millisecond()).into(),
+        return_at.map(Timestamp::as_millisecond).into(),
         responsible_id.into(),
         responsible_name.into(),
-        state.next_contact_at.map(|it| it.as_millisecond()).into(),
+        state.next_contact_at.map(Timestamp::as_millisecond).into(),
         qualification.into(),
         temperature.into(),
         tags.into(),

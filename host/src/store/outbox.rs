@@ -8,6 +8,9 @@ use super::{Record, Store, StoreError, Tx};
 use crate::ids::{AttemptId, ConnectionId, ConversationId, InteractionId, LeadId, OutboxId, WorkspaceId};
 use crate::rules::ingest::{Ask, CheckedEvent, Context, Counted, Intake, NewOutbox, Origin, Reading, Way};
 
+/// Gives a lane back.
+const FREE: &str =
+    "update lanes set lease_until = 0, lease_token = null, due_at = $3, failures = $4 where connection_id = $1 and lane = $2";
 /// Most rows of a lane that are taken at once.
 pub const LANE_ROWS: i64 = 50;
 
@@ -118,7 +121,7 @@ pub enum Release {
 }
 
 /// Puts rows into the outbox and opens their lanes.
-pub(super) async fn enqueue(tx: &mut Tx, rows: Vec<NewOutbox>, now: i64) -> sqlx::Result<()> {
+pub(super) fn enqueue(tx: &mut Tx, rows: Vec<NewOutbox>, now: i64) {
     let mut lanes = std::collections::BTreeMap::new();
     let rows: Vec<_> = rows
         .into_iter()
@@ -144,17 +147,16 @@ pub(super) async fn enqueue(tx: &mut Tx, rows: Vec<NewOutbox>, now: i64) -> sqlx
                insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, created_at, state, attempts) \
                select id, workspace_id, connection_id, lane, kind, subject_id, created_at, 'pending', 0 from k";
     tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int], rows);
-    open_lanes(tx, lanes.into_iter().map(|((sink, lane), count)| vec![sink.into(), lane.into(), now.into(), count.into()]).collect()).await
+    open_lanes(tx, lanes.into_iter().map(|((sink, lane), count)| vec![sink.into(), lane.into(), now.into(), count.into()]).collect());
 }
 
 /// Opens lanes, or says that more came in. A lane that waits after a failure goes on waiting.
-async fn open_lanes(tx: &mut Tx, rows: Vec<Vec<super::Value>>) -> sqlx::Result<()> {
+fn open_lanes(tx: &mut Tx, rows: Vec<Vec<super::Value>>) {
     let sql = "with k(connection_id, lane, due_at, enqueued) as ({rows}) \
                insert into lanes (connection_id, lane, due_at, failures, lease_until, enqueued) \
                select connection_id, lane, due_at, 0, 0, enqueued from k where true \
                on conflict (connection_id, lane) do update set enqueued = lanes.enqueued + excluded.enqueued";
     tx.queue(sql, &[Text, Text, Int, Int], rows);
-    Ok(())
 }
 
 impl Store {
@@ -188,9 +190,9 @@ impl Store {
         let at = now.as_millisecond();
         let values = vec![id.into(), origin.workspace.into(), origin.connection.into(), conversation.into(), payload.into(), at.into()];
         tx.execute(sql, values).await?;
-        open_lanes(&mut tx, vec![vec![origin.connection.into(), conversation.into(), at.into(), 1.into()]]).await?;
+        open_lanes(&mut tx, vec![vec![origin.connection.into(), conversation.into(), at.into(), 1.into()]]);
         let counted = Counted { created: 1, ..Counted::default() };
-        counters::add(&mut tx, &std::collections::BTreeMap::from([(origin.connection, counted)]), 0).await?;
+        counters::add(&mut tx, &std::collections::BTreeMap::from([(origin.connection, counted)]), 0);
         tx.commit().await?;
         Ok(id)
     }
@@ -315,8 +317,6 @@ impl Store {
             values.extend([due_at.into(), failures.into()]);
             values
         };
-        const FREE: &str =
-            "update lanes set lease_until = 0, lease_token = null, due_at = $3, failures = $4 where connection_id = $1 and lane = $2";
         match release {
             None => {}
             Some(Release::Done) => {
@@ -354,9 +354,9 @@ impl Store {
         let sql = "insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, state, attempts, created_at) \
                    values ($1, $2, $3, $4, 'lead.upsert', $4, 'pending', 0, $5)";
         tx.execute(sql, vec![id.into(), workspace.into(), lane.connection.into(), lane.lane.as_str().into(), now.into()]).await?;
-        open_lanes(&mut tx, vec![vec![lane.connection.into(), lane.lane.as_str().into(), now.into(), 1.into()]]).await?;
+        open_lanes(&mut tx, vec![vec![lane.connection.into(), lane.lane.as_str().into(), now.into(), 1.into()]]);
         let counted = Counted { created: 1, ..Counted::default() };
-        counters::add(&mut tx, &std::collections::BTreeMap::from([(lane.connection, counted)]), 0).await?;
+        counters::add(&mut tx, &std::collections::BTreeMap::from([(lane.connection, counted)]), 0);
         tx.commit().await?;
         Ok(())
     }
@@ -385,7 +385,7 @@ impl Store {
         let rows = tx.fetch(sql, vec![workspace.into(), id.into()]).await?;
         let Some(row) = rows.first() else { return Ok(false) };
         let (connection, lane): (ConnectionId, String) = (row.id(0)?, row.text(1)?);
-        open_lanes(&mut tx, vec![vec![connection.into(), lane.as_str().into(), now.into(), 1.into()]]).await?;
+        open_lanes(&mut tx, vec![vec![connection.into(), lane.as_str().into(), now.into(), 1.into()]]);
         let sql = "update lanes set due_at = $3, failures = 0 where connection_id = $1 and lane = $2";
         tx.execute(sql, vec![connection.into(), lane.into(), now.into()]).await?;
         counters::ended(&mut tx, connection, Ended::Dead, -1, 0).await?;

@@ -54,10 +54,7 @@ impl Beside {
     }
 
     async fn answers(&self) -> bool {
-        let mut client = match crate::load::Client::connect(self.port).await {
-            Ok(client) => client,
-            Err(_) => return false,
-        };
+        let Ok(mut client) = crate::load::Client::connect(self.port).await else { return false };
         client.send(b"GET /readyz HTTP/1.1\r\nhost: bench\r\n\r\n").await.is_ok_and(|it| it == 200)
     }
 
