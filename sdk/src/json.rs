@@ -2,7 +2,7 @@
 //! for every type that passes through them (they were 600 kB of a messenger that understands all commands).
 //!
 //! Text is parsed into a [`Value`](serde_json::Value) ([`parse`]), Rust types are read out of that value ([`read`]), and written
-//! without a value in between ([`write`]). The JSON is the same.
+//! without a value in between ([`write()`]). The JSON is the same.
 
 mod fields;
 mod message;

@@ -43,7 +43,7 @@ pub struct MapArgs {
     /// The request's method
     #[arg(long, default_value = "POST")]
     method: String,
-    /// The address that the vendor posted to; what follows /in/<connection> is the connector's
+    /// The address that the vendor posted to; what follows `/in/<connection>` is the connector's
     #[arg(long)]
     url: Option<String>,
     /// The connection's configuration, JSON or TOML

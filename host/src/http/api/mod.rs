@@ -1,7 +1,7 @@
 //! The operator API under `/api/v1`: JSON in, JSON out, problems as RFC 9457 says.
 //!
-//! One file for each kind of thing. A handler takes typed values ([`extract`]), calls one function and answers; a route and its
-//! description in [`openapi`] are registered as one.
+//! One file for each kind of thing. A handler takes typed values (`extract`), calls one function and answers; a route and its
+//! description in `openapi` are registered as one.
 #![expect(unused_qualifications, reason = "what utoipa's attribute writes for parameters")]
 
 mod connections;
