@@ -1,5 +1,6 @@
 -- The first schema. Times are milliseconds since 1970 UTC, ids are typed ULIDs as text (`lead_01J…`), JSON is text.
 -- Every row belongs to a workspace, directly or through the connection that it names.
+-- Each index costs a page or two of every commit: lists go by the ids, which are ordered by time, and need none of their own.
 
 create table workspaces (
     id text primary key not null,            -- wsp_…
@@ -76,7 +77,6 @@ create table deliveries (
 );
 create index deliveries_connection on deliveries (connection_id, outcome, id); -- lists, sums, quota
 create index deliveries_dead on deliveries (workspace_id, id) where outcome = 'dead'; -- dead letters
-create index deliveries_workspace on deliveries (workspace_id, id);            -- lists
 
 create table events (
     id text primary key not null,            -- evt_…
@@ -106,7 +106,6 @@ create table contacts (
     created_at bigint not null,
     updated_at bigint not null
 );
-create index contacts_workspace on contacts (workspace_id, id);     -- lists
 create index contacts_merged on contacts (merged_into) where merged_into is not null; -- "who else is this?"
 
 create table identities (
@@ -153,7 +152,6 @@ create table leads (
     updated_at bigint not null
 );
 create index leads_contact on leads (contact_id, id);               -- the open lead of a contact
-create index leads_workspace on leads (workspace_id, id);           -- lists
 
 create table conversations (
     id text primary key not null,            -- cnv_…
@@ -166,7 +164,6 @@ create table conversations (
     created_at bigint not null
 );
 create unique index conversations_key on conversations (connection_id, key);
-create index conversations_contact on conversations (contact_id);
 
 create table interactions (
     id text primary key not null,            -- int_…
@@ -183,8 +180,6 @@ create table interactions (
 );
 create index interactions_contact on interactions (contact_id, id); -- the timeline of a person
 create index interactions_lead on interactions (lead_id, id);       -- the timeline of a lead
-create index interactions_workspace on interactions (workspace_id, id);
-create unique index interactions_event on interactions (event_id);
 
 -- What waits for a connection, or waited. The payload is made when it is sent, so that it is never out of date.
 create table outbox (

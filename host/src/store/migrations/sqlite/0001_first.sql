@@ -1,5 +1,6 @@
 -- The first schema. Times are milliseconds since 1970 UTC, ids are typed ULIDs as text (`lead_01J…`), JSON is text.
 -- Every row belongs to a workspace, directly or through the connection that it names.
+-- Each index costs a page or two of every commit: lists go by the ids, which are ordered by time, and need none of their own.
 
 create table workspaces (
     id text primary key not null,            -- wsp_…
@@ -7,7 +8,7 @@ create table workspaces (
     region text not null,                    -- ISO 3166 country that phones without a country code belong to
     settings text not null,                  -- JSON: who answers by default, how soon a person is contacted
     created_at integer not null
-);
+) without rowid;
 
 create table connections (
     id text primary key not null,            -- cxn_…; also the address that the vendor posts to, so it cannot be guessed
@@ -41,7 +42,7 @@ create table tokens (
     hash blob not null,                     -- SHA-256 of the token; the token itself is shown once
     created_at integer not null,
     revoked_at integer                        -- null: valid
-);
+) without rowid;
 create unique index tokens_hash on tokens (hash);                  -- every API request looks here
 
 -- Sums for each connection, kept in the same transactions as the rows that they count. `patchbay doctor` compares both.
@@ -76,7 +77,6 @@ create table deliveries (
 );
 create index deliveries_connection on deliveries (connection_id, outcome, id); -- lists, sums, quota
 create index deliveries_dead on deliveries (workspace_id, id) where outcome = 'dead'; -- dead letters
-create index deliveries_workspace on deliveries (workspace_id, id);            -- lists
 
 create table events (
     id text primary key not null,            -- evt_…
@@ -105,8 +105,7 @@ create table contacts (
     merged_into text,                        -- the contact that shows this one's data; nothing of it is changed by a merge
     created_at integer not null,
     updated_at integer not null
-);
-create index contacts_workspace on contacts (workspace_id, id);     -- lists
+) without rowid;
 create index contacts_merged on contacts (merged_into) where merged_into is not null; -- "who else is this?"
 
 create table identities (
@@ -151,9 +150,8 @@ create table leads (
     tags text not null,                      -- JSON array
     created_at integer not null,
     updated_at integer not null
-);
+) without rowid;
 create index leads_contact on leads (contact_id, id);               -- the open lead of a contact
-create index leads_workspace on leads (workspace_id, id);           -- lists
 
 create table conversations (
     id text primary key not null,            -- cnv_…
@@ -164,9 +162,8 @@ create table conversations (
     contact_id text not null,                -- the person on the other side when it began
     last_at integer not null,
     created_at integer not null
-);
+) without rowid;
 create unique index conversations_key on conversations (connection_id, key);
-create index conversations_contact on conversations (contact_id);
 
 create table interactions (
     id text primary key not null,            -- int_…
@@ -180,11 +177,9 @@ create table interactions (
     direction text not null,                 -- in or out
     occurred_at integer not null,             -- the vendor's time, else the time of receipt
     received_at integer not null
-);
+) without rowid;
 create index interactions_contact on interactions (contact_id, id); -- the timeline of a person
 create index interactions_lead on interactions (lead_id, id);       -- the timeline of a lead
-create index interactions_workspace on interactions (workspace_id, id);
-create unique index interactions_event on interactions (event_id);
 
 -- What waits for a connection, or waited. The payload is made when it is sent, so that it is never out of date.
 create table outbox (
@@ -200,7 +195,7 @@ create table outbox (
     reason text,                             -- why it is dead, or why the last try failed: `code: message`
     created_at integer not null,
     finished_at integer
-);
+) without rowid;
 create index outbox_lane on outbox (connection_id, lane, state, id); -- what a lane holds
 create index outbox_state on outbox (workspace_id, state, id);       -- lists, dead letters
 
@@ -225,7 +220,7 @@ create table attempts (
     result text not null,                    -- delivered, or the failure's retry verdict
     code text,
     message text                             -- for people, without secrets
-);
+) without rowid;
 create index attempts_outbox on attempts (outbox_id, id);
 
 create table external_refs (
