@@ -47,7 +47,7 @@ pub enum Ended {
     Dead,
 }
 
-/// Adds what a batch counted. The row stays locked until the commit, so this comes last.
+/// Queues what a batch counted. The row stays locked from the write to the commit.
 pub(super) fn add(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, shard: i64) {
     let rows = counted.iter().map(|(connection, it)| {
         let mut row = vec![(*connection).into(), shard.into(), it.received.into()];

@@ -310,7 +310,7 @@ async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> 
     for (connection, cursor) in plan.cursors {
         tx.execute("update connections set cursor = $2 where id = $1", vec![connection.into(), cursor.into()]).await?;
     }
-    // Last, because the row stays locked until the commit.
+    // The row stays locked until the commit, which follows at once.
     super::counters::add(tx, &plan.counted, shard);
     Ok(())
 }
