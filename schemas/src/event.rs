@@ -138,7 +138,7 @@ pub enum MessageStatus {
 /// Something worth keeping that is neither an interaction nor a change of a record: somebody joined a group, a chat was pinned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// The vendor's name of what happened: `pinned_message`.
+    /// The vendor's name of what happened: `pinned_message`. `call`: a call between two of us, which nobody outside had part in.
     pub what: String,
     /// The person whom it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -117,6 +117,9 @@ pub enum Verify {
         name: String,
         /// The secret's property in the configuration.
         secret: String,
+        /// The HTTP methods that it is made for, in capitals; empty: all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        methods: Vec<String>,
     },
     /// A keyed hash over the request.
     Hmac {
@@ -134,7 +137,36 @@ pub enum Verify {
         /// What is signed: text with `{body}` and `{header:Name}`; default `{body}`.
         #[serde(default = "default_over")]
         over: String,
+        /// The HTTP methods that it is made for, in capitals; empty: all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        methods: Vec<String>,
     },
+    /// A hash without a key, over a text that secrets are part of.
+    Digest {
+        /// The hash.
+        algorithm: Algorithm,
+        /// Where it stands.
+        place: Place,
+        /// Header, query parameter, form field or JSON pointer.
+        name: String,
+        /// How it is written.
+        encoding: Encoding,
+        /// What is hashed: text with `{secret:name}`, `{header:Name}`, `{query:name}`, `{form:name}` and `{body}`.
+        over: String,
+        /// The HTTP methods that it is made for, in capitals; empty: all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        methods: Vec<String>,
+    },
+}
+
+impl Verify {
+    /// The HTTP methods that the check is made for; empty: all.
+    #[must_use]
+    pub fn methods(&self) -> &[String] {
+        match self {
+            Self::Token { methods, .. } | Self::Hmac { methods, .. } | Self::Digest { methods, .. } => methods,
+        }
+    }
 }
 
 fn default_over() -> String {

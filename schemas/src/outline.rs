@@ -48,6 +48,8 @@ impl Outline {
             EventBody::Status(it) => ("status", it.person.as_ref().unwrap_or(&nobody)),
             EventBody::Record(it) => ("other", it.fields.person.as_ref().unwrap_or(&nobody)),
             EventBody::Person(it) => ("other", it),
+            // A call between two of us: nobody outside had part in it, so it is kept as a notice.
+            EventBody::Other(it) if it.what == "call" => ("call", it.person.as_ref().unwrap_or(&nobody)),
             EventBody::Other(it) => ("other", it.person.as_ref().unwrap_or(&nobody)),
         };
         let interaction = event.body.interaction();
@@ -64,12 +66,20 @@ impl Outline {
             phone,
             email: value(person, IdentityKind::Email),
             text: interaction.and_then(|it| it.text.clone()),
-            direction: interaction.map(|it| it.direction),
+            direction: direction(&event.body),
             occurred_at: event.occurred_at,
             id: event.id.clone(),
             entity: record.map(|it| it.entity.clone()),
             external_id: record.map(|it| it.external_id.clone()),
         }
+    }
+}
+
+fn direction(body: &EventBody) -> Option<Direction> {
+    match body {
+        // What became of a message that we sent.
+        EventBody::Status(_) => Some(Direction::Out),
+        body => body.interaction().map(|it| it.direction),
     }
 }
 

@@ -136,10 +136,12 @@ fn roles(manifest: &Manifest) -> Vec<&'static str> {
 }
 
 fn check(verify: &Verify) -> String {
-    match verify {
+    let what = match verify {
         Verify::Token { name, secret, .. } => format!("the token `{name}` = secret `{secret}`"),
         Verify::Hmac { header, secret, .. } => format!("the signature in `{header}` with secret `{secret}`"),
-    }
+        Verify::Digest { name, over, .. } => format!("the hash `{name}` over `{over}`"),
+    };
+    if verify.methods().is_empty() { what } else { format!("{what} ({})", verify.methods().join(", ")) }
 }
 
 /// `secret, required`, `one of a, b`, `text`

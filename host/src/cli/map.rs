@@ -152,7 +152,7 @@ pub fn find(catalogue: &Catalogue, wanted: &str) -> Result<Artifact, Failure> {
 fn check(manifest: &Manifest, request: &Request, secrets: &BTreeMap<String, SecretValue>) -> Result<(), Failure> {
     let Some(webhook) = &manifest.webhook else { return Ok(()) };
     let headers: Vec<(String, String)> = request.headers.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
-    let presented = Presented { headers: &headers, query: &request.query, body: &request.body };
+    let presented = Presented { method: &request.method, headers: &headers, query: &request.query, body: &request.body };
     verify(&webhook.verify, &presented, |name| secrets.get(name).map(SecretValue::reveal))
         .map_err(|error| Failure::new(Exit::Unsigned, format!("the delivery is not the vendor's: {error}")))
 }

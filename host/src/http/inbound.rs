@@ -89,7 +89,7 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
     let surroundings = running.instances.surroundings();
     if !webhook.verify.is_empty() {
         let named: Vec<(String, String)> = request.headers.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
-        let presented = Presented { headers: &named, query: &request.query, body: &request.body };
+        let presented = Presented { method: &request.method, headers: &named, query: &request.query, body: &request.body };
         if let Err(reason) =
             verify(&webhook.verify, &presented, |name| surroundings.secrets.get(name).map(crate::secrets::SecretValue::reveal))
         {
@@ -155,7 +155,7 @@ fn headers(headers: &header::HeaderMap) -> Vec<Header> {
 fn credential_header(check: &Verify) -> Option<&str> {
     match check {
         Verify::Token { place: patchbay_schemas::manifest::Place::Header, name, .. } => Some(name),
-        Verify::Token { .. } | Verify::Hmac { .. } => None,
+        Verify::Token { .. } | Verify::Hmac { .. } | Verify::Digest { .. } => None,
     }
 }
 

@@ -82,10 +82,27 @@ fn verify() -> impl Strategy<Value = Verify> {
     let place = select(vec![Place::Header, Place::Query, Place::Form, Place::Json]);
     let algorithm = select(vec![Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512]);
     let encoding = select(vec![Encoding::Hex, Encoding::Base64]);
+    let methods = || vec("[A-Z]{1,8}", 0..3);
     prop_oneof![
-        (place, "\\PC{1,16}", property()).prop_map(|(place, name, secret)| Verify::Token { place, name, secret }),
-        (algorithm, header(), value(), encoding, property(), "\\{header:X-Time\\}\\.\\{body\\}").prop_map(
-            |(algorithm, header, prefix, encoding, secret, over)| Verify::Hmac { algorithm, header, prefix, encoding, secret, over }
+        (place.clone(), "\\PC{1,16}", property(), methods()).prop_map(|(place, name, secret, methods)| Verify::Token {
+            place,
+            name,
+            secret,
+            methods
+        }),
+        (algorithm.clone(), header(), value(), encoding.clone(), property(), "\\{header:X-Time\\}\\.\\{body\\}", methods()).prop_map(
+            |(algorithm, header, prefix, encoding, secret, over, methods)| Verify::Hmac {
+                algorithm,
+                header,
+                prefix,
+                encoding,
+                secret,
+                over,
+                methods
+            }
+        ),
+        (algorithm, place, "\\PC{1,16}", encoding, "\\{secret:key\\}\\{form:json\\}", methods()).prop_map(
+            |(algorithm, place, name, encoding, over, methods)| Verify::Digest { algorithm, place, name, encoding, over, methods }
         ),
     ]
 }

@@ -1,0 +1,8 @@
+//! The connector without its host: what is mapped, sent and checked.
+
+mod fake;
+mod mapping;
+mod sending;
+mod shapes;
+mod verdicts;
+mod windows;
