@@ -279,6 +279,13 @@ pub enum Credential {
         /// Its value.
         value: String,
     },
+    /// A field of a form-encoded body, before those of the connector.
+    Form {
+        /// The field.
+        name: String,
+        /// Its value.
+        value: String,
+    },
     /// In front of the path: `prefix = "/bot{token}"`.
     Path {
         /// What stands before the connector's own path.

@@ -164,7 +164,8 @@ impl Outbound {
         };
         let wait = request.timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT);
         let built = build(manifest, config, secret, &request, granted)?;
-        let mut outgoing = client.request(built.method, built.url).headers(built.headers).timeout(wait).body(request.body);
+        let body = if built.body_prefix.is_empty() { request.body } else { [built.body_prefix, request.body].concat() };
+        let mut outgoing = client.request(built.method, built.url).headers(built.headers).timeout(wait).body(body);
         if let Some((user, password)) = built.basic {
             outgoing = outgoing.basic_auth(user, Some(password));
         }
@@ -193,6 +194,8 @@ struct Built {
     url: Url,
     headers: reqwest::header::HeaderMap,
     basic: Option<(String, String)>,
+    /// What stands before the connector's own body.
+    body_prefix: Vec<u8>,
 }
 
 fn build(
@@ -257,11 +260,20 @@ fn build(
         put(header, &public(value)?)?;
     }
     let mut basic = None;
+    let mut body_prefix = Vec::new();
     match &endpoint.credential {
         Some(Credential::Header { name, value }) => put(name, &secretly(value)?)?,
         Some(Credential::Query { name, value }) => {
             let value = secretly(value)?;
             url.query_pairs_mut().append_pair(name, &value);
+        }
+        Some(Credential::Form { name, value }) => {
+            let value = secretly(value)?;
+            let mut form = form_urlencoded::Serializer::new(String::new()).append_pair(name, &value).finish();
+            if !request.body.is_empty() {
+                form.push('&');
+            }
+            body_prefix = form.into_bytes();
         }
         Some(Credential::Basic { user, password }) => {
             let either = |template: &str| {
@@ -274,7 +286,7 @@ fn build(
     }
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| OutboundError::Request(format!("`{}` is no HTTP method", request.method)))?;
-    Ok(Built { method, url, headers, basic })
+    Ok(Built { method, url, headers, basic, body_prefix })
 }
 
 /// Replaces `{name}` by what `value` gives for it; the error is the first name without a value.

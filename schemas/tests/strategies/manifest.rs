@@ -130,6 +130,7 @@ fn credential() -> impl Strategy<Value = Credential> {
     prop_oneof![
         (header(), value()).prop_map(|(name, value)| Credential::Header { name, value }),
         ("\\PC{1,8}", value()).prop_map(|(name, value)| Credential::Query { name, value }),
+        ("\\PC{1,8}", value()).prop_map(|(name, value)| Credential::Form { name, value }),
         "/[a-z]{0,5}\\{[a-z]{1,5}\\}".prop_map(|prefix| Credential::Path { prefix }),
         (value(), value()).prop_map(|(user, password)| Credential::Basic { user, password }),
     ]

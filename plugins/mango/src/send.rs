@@ -1,0 +1,89 @@
+//! From what the hub wants to commands of Mango's: an SMS, a call back, the end of a call.
+
+use patchbay_sdk::Failure;
+use patchbay_sdk::json::Fields;
+use patchbay_sdk::schemas::AttachmentKind;
+use patchbay_sdk::schemas::command::MessageSend;
+use serde_json::Value;
+
+use crate::config::Config;
+
+/// Most characters of an SMS in Latin letters: four parts of 153.
+const LATIN: usize = 612;
+/// Most characters of any other SMS: four parts of 67.
+const OTHER: usize = 268;
+
+/// A command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Where it goes: `/vpbx/commands/sms`.
+    pub path: &'static str,
+    /// What it says, without its id.
+    pub document: Fields,
+}
+
+/// The command that this message is: a text is an SMS, an attachment of the kind `other` with the type `callback` or `hangup` is what
+/// its name says.
+pub fn call(config: &Config, message: &MessageSend) -> Result<Call, Failure> {
+    let number = message.conversation.key.as_str();
+    if !(3..=20).contains(&number.len()) || !number.bytes().all(|it| it.is_ascii_digit()) {
+        return Err(refused("mango.conversation", "the key of the conversation is no telephone number"));
+    }
+    if !message.buttons.is_empty() || message.reply_to.is_some() {
+        return Err(refused("mango.message", "an SMS has neither buttons nor messages that it answers"));
+    }
+    let text = message.text.as_deref().map(str::trim).filter(|it| !it.is_empty());
+    let Some(attachment) = &message.attachment else {
+        return sms(config, number, text.ok_or_else(|| refused("mango.empty", "there is no text to send"))?);
+    };
+    let word = |name: &str| attachment.extra.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
+    match (attachment.kind, word("type"), text) {
+        (AttachmentKind::Other, Some("callback"), None) => {
+            let mut from = Fields::default();
+            from.put_text("extension", extension(config, word("extension"))?);
+            let mut document = Fields::default();
+            document.put("from", from.value());
+            document.put_text("to_number", number);
+            if let Some(line) = word("line") {
+                document.put_text("line_number", line);
+            }
+            Ok(Call { path: "/vpbx/commands/callback", document })
+        }
+        (AttachmentKind::Other, Some("hangup"), None) => {
+            let leg = word("call_id").ok_or_else(|| refused("mango.hangup", "`call_id` in `extra` must name the leg to end"))?;
+            let mut document = Fields::default();
+            document.put_text("call_id", leg);
+            Ok(Call { path: "/vpbx/commands/call/hangup", document })
+        }
+        (AttachmentKind::Other, Some("callback" | "hangup"), Some(_)) => Err(refused("mango.message", "a command has no text")),
+        _ => Err(refused("mango.file", "an SMS takes no files")),
+    }
+}
+
+fn sms(config: &Config, number: &str, text: &str) -> Result<Call, Failure> {
+    let most = if text.is_ascii() { LATIN } else { OTHER };
+    let length = text.chars().map(char::len_utf16).sum::<usize>();
+    if length > most {
+        let reason = ["the SMS has ", &length.to_string(), " characters, Mango takes ", &most.to_string()];
+        return Err(refused("mango.too_long", &reason.concat()));
+    }
+    let mut document = Fields::default();
+    document.put_text("text", text);
+    document.put_text("from_extension", extension(config, None)?);
+    document.put_text("to_number", number);
+    if let Some(sender) = &config.sms_sender {
+        document.put_text("sms_sender", sender);
+    }
+    Ok(Call { path: "/vpbx/commands/sms", document })
+}
+
+fn extension<'a>(config: &'a Config, named: Option<&'a str>) -> Result<&'a str, Failure> {
+    named.or(config.extension.as_deref()).ok_or_else(|| {
+        refused("mango.extension", "Mango calls and writes on behalf of an employee: set `extension` in the configuration, or name one")
+    })
+}
+
+#[cold]
+fn refused(code: &str, message: &str) -> Failure {
+    Failure::never(code, message)
+}
