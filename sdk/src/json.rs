@@ -8,6 +8,7 @@ mod fields;
 mod message;
 mod number;
 mod parse;
+mod plain;
 mod read;
 mod write;
 

@@ -2,6 +2,8 @@
 
 pub mod bindings;
 mod connector;
+#[cfg(any(target_arch = "wasm32", test))]
+mod heap;
 pub mod host;
 pub mod http;
 pub mod json;

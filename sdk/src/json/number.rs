@@ -27,7 +27,7 @@ pub fn scaled(mantissa: u64, exponent: i64) -> f64 {
 }
 
 /// Writes a whole number.
-pub fn whole(out: &mut Vec<u8>, mut number: u64) {
+pub fn whole(out: &mut String, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
@@ -39,13 +39,13 @@ pub fn whole(out: &mut Vec<u8>, mut number: u64) {
             break;
         }
     }
-    out.extend_from_slice(&digits[at..]);
+    out.extend(digits[at..].iter().copied().map(char::from));
 }
 
 /// Writes a finite number so that reading gives the same number back.
-pub fn float(out: &mut Vec<u8>, number: f64) {
+pub fn float(out: &mut String, number: f64) {
     if number.is_sign_negative() {
-        out.push(b'-');
+        out.push('-');
     }
     let number = number.abs();
     if !short(out, number) {
@@ -56,7 +56,7 @@ pub fn float(out: &mut Vec<u8>, number: f64) {
 /// Numbers of at most 15 digits, which is nearly all that people and programs write: coordinates, prices, scores.
 ///
 /// Both the digits as a whole number and the power of ten are exact, so their quotient is the `f64` nearest to the text.
-fn short(out: &mut Vec<u8>, number: f64) -> bool {
+fn short(out: &mut String, number: f64) -> bool {
     let mut scale: u64 = 1;
     for places in 0..=15_usize {
         #[expect(clippy::cast_precision_loss, reason = "at most 10^15")]
@@ -69,11 +69,11 @@ fn short(out: &mut Vec<u8>, number: f64) -> bool {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative and below 2^53")]
             let digits = digits as u64;
             whole(out, digits / scale);
-            out.push(b'.');
-            let mut fraction = Vec::with_capacity(20);
+            out.push('.');
+            let mut fraction = String::with_capacity(20);
             whole(&mut fraction, digits % scale);
-            out.extend(iter::repeat_n(b'0', places.saturating_sub(fraction.len())));
-            out.extend_from_slice(&fraction);
+            out.extend(iter::repeat_n('0', places.saturating_sub(fraction.len())));
+            out.push_str(&fraction);
             return true;
         }
         scale *= 10;
@@ -82,7 +82,7 @@ fn short(out: &mut Vec<u8>, number: f64) -> bool {
 }
 
 /// Any number, by its first 17 digits: `1.2345678901234567e-300`. Seventeen tell any two numbers apart.
-fn long(out: &mut Vec<u8>, number: f64) {
+fn long(out: &mut String, number: f64) {
     let bits = number.to_bits();
     let (biased, fraction) = ((bits >> 52) & 0x7ff, bits & ((1 << 52) - 1));
     let mantissa = if biased == 0 { fraction } else { fraction | 1 << 52 };
@@ -95,10 +95,10 @@ fn long(out: &mut Vec<u8>, number: f64) {
     }
     let mut digits = Vec::new();
     for limb in limbs.iter().rev() {
-        let mut part = Vec::with_capacity(20);
+        let mut part = String::with_capacity(20);
         whole(&mut part, *limb);
         digits.extend(iter::repeat_n(b'0', 9_usize.saturating_sub(part.len())));
-        digits.extend_from_slice(&part);
+        digits.extend_from_slice(part.as_bytes());
     }
     let leading = digits.iter().take_while(|it| **it == b'0').count();
     let digits = digits.get(leading..).unwrap_or_default();
@@ -106,10 +106,10 @@ fn long(out: &mut Vec<u8>, number: f64) {
     let mut significant = digits.iter().take(17).fold(0_u64, |sum, it| sum * 10 + u64::from(it - b'0'));
     significant += u64::from(digits.get(17).is_some_and(|it| *it >= b'5'));
     whole(out, significant);
-    out.push(b'e');
+    out.push('e');
     let power = power - i64::try_from(digits.len().min(17)).unwrap_or_default();
     if power < 0 {
-        out.push(b'-');
+        out.push('-');
     }
     whole(out, power.unsigned_abs());
 }
@@ -131,9 +131,9 @@ mod tests {
     use super::*;
 
     fn text(number: f64) -> String {
-        let mut out = Vec::new();
+        let mut out = String::new();
         float(&mut out, number);
-        String::from_utf8(out).expect("digits are UTF-8")
+        out
     }
 
     #[test]
@@ -185,11 +185,11 @@ mod tests {
 
     #[test]
     fn whole_numbers_keep_every_digit() {
-        let mut out = Vec::new();
+        let mut out = String::new();
         for number in [0, 7, 10, u64::MAX] {
             whole(&mut out, number);
-            out.push(b' ');
+            out.push(' ');
         }
-        assert_eq!(out, b"0 7 10 18446744073709551615 ");
+        assert_eq!(out, "0 7 10 18446744073709551615 ");
     }
 }

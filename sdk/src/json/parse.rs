@@ -3,6 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::fields::insert;
+use super::plain::plain;
 use super::{Error, number};
 
 /// Deepest nesting: each level is one call on the stack of the connector.
@@ -126,9 +127,7 @@ impl Parser<'_> {
         let mut text = String::new();
         loop {
             let start = self.at;
-            while self.peek().is_some_and(|it| it >= b' ' && it != b'"' && it != b'\\') {
-                self.at += 1;
-            }
+            self.at += plain(self.bytes.get(start..).unwrap_or_default());
             let plain = self.text.get(start..self.at).unwrap_or_default();
             let end = self.peek();
             if !matches!(end, Some(b'"' | b'\\')) {
@@ -241,6 +240,9 @@ impl Parser<'_> {
     }
 }
 
+/// One more digit always fits behind such a number.
+const SAFE: u64 = (u64::MAX - 9) / 10;
+
 /// A number as its first digits and the power of ten that they stand before.
 #[derive(Default)]
 struct Digits {
@@ -250,6 +252,15 @@ struct Digits {
 
 impl Digits {
     fn push(&mut self, digit: u8) {
+        if self.mantissa <= SAFE && self.exponent == 0 {
+            self.mantissa = self.mantissa * 10 + u64::from(digit);
+        } else {
+            self.push_last(digit);
+        }
+    }
+
+    #[cold]
+    fn push_last(&mut self, digit: u8) {
         let longer = self.mantissa.checked_mul(10).and_then(|it| it.checked_add(digit.into()));
         match longer {
             Some(longer) if self.exponent == 0 => self.mantissa = longer,

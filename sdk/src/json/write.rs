@@ -5,59 +5,65 @@ use serde::ser::{
     SerializeTupleVariant, Serializer,
 };
 
+use super::plain::plain;
 use super::{Error, number};
+
+/// Room for an ordinary event from the start.
+const ROOM: usize = 2 << 10;
 
 /// Writes a document.
 pub fn write<T: Serialize + ?Sized>(document: &T) -> Result<String, Error> {
-    let mut writer = Writer { out: Vec::with_capacity(512) };
+    let mut writer = Writer { out: String::with_capacity(ROOM) };
     document.serialize(&mut writer)?;
-    String::from_utf8(writer.out).map_err(|_| serde::ser::Error::custom("the document is not UTF-8"))
+    Ok(writer.out)
 }
 
 struct Writer {
-    out: Vec<u8>,
+    out: String,
 }
 
 impl Writer {
     /// The parts that every type needs are not inlined: their copies would be most of the code.
     #[inline(never)]
     fn text(&mut self, text: &str) {
-        self.out.push(b'"');
-        let mut plain = 0;
-        let bytes = text.as_bytes();
-        for (at, byte) in bytes.iter().enumerate() {
-            if *byte >= b' ' && *byte != b'"' && *byte != b'\\' {
-                continue;
-            }
-            self.out.extend_from_slice(bytes.get(plain..at).unwrap_or_default());
-            self.escape(*byte);
-            plain = at + 1;
+        self.out.reserve(text.len() + 3);
+        self.out.push('"');
+        let mut rest = text;
+        loop {
+            // Special bytes are ASCII: a text can be cut before and after them.
+            let (plain, special) = rest.split_at_checked(plain(rest.as_bytes())).unwrap_or((rest, ""));
+            self.out.push_str(plain);
+            let Some(byte) = special.bytes().next() else { break };
+            self.escape(byte);
+            rest = special.get(1..).unwrap_or_default();
         }
-        self.out.extend_from_slice(bytes.get(plain..).unwrap_or_default());
-        self.out.push(b'"');
+        self.out.push('"');
     }
 
     #[cold]
     fn escape(&mut self, byte: u8) {
         let short = match byte {
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            b'"' | b'\\' => byte,
+            b'\n' => 'n',
+            b'\r' => 'r',
+            b'\t' => 't',
+            b'"' | b'\\' => char::from(byte),
             _ => {
-                let digit = |it: u8| if it < 10 { b'0' + it } else { b'a' + it - 10 };
-                self.out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+                let digit = |it: u8| char::from(if it < 10 { b'0' + it } else { b'a' + it - 10 });
+                self.word("\\u00");
+                self.out.push(digit(byte >> 4));
+                self.out.push(digit(byte & 15));
                 return;
             }
         };
-        self.out.extend_from_slice(&[b'\\', short]);
+        self.out.push('\\');
+        self.out.push(short);
     }
 
     /// What stands before an element: a comma, unless it is the first.
     #[inline(never)]
     fn next(&mut self) {
-        if !matches!(self.out.last(), Some(b'{' | b'[')) {
-            self.out.push(b',');
+        if !matches!(self.out.as_bytes().last(), Some(b'{' | b'[')) {
+            self.out.push(',');
         }
     }
 
@@ -65,17 +71,17 @@ impl Writer {
     fn key(&mut self, key: &str) {
         self.next();
         self.text(key);
-        self.out.push(b':');
+        self.out.push(':');
     }
 
-    fn open(&mut self, bracket: u8) {
+    fn open(&mut self, bracket: char) {
         self.out.push(bracket);
     }
 
     #[inline(never)]
     fn signed(&mut self, number: i64) {
         if number < 0 {
-            self.out.push(b'-');
+            self.out.push('-');
         }
         number::whole(&mut self.out, number.unsigned_abs());
     }
@@ -86,7 +92,7 @@ impl Writer {
     }
 
     fn word(&mut self, word: &str) {
-        self.out.extend_from_slice(word.as_bytes());
+        self.out.push_str(word);
     }
 }
 
@@ -104,18 +110,18 @@ impl Compound<'_> {
 
 impl<'a> Writer {
     fn list(&'a mut self) -> Compound<'a> {
-        self.open(b'[');
+        self.open('[');
         Compound { writer: self, end: "]" }
     }
 
     fn object(&'a mut self) -> Compound<'a> {
-        self.open(b'{');
+        self.open('{');
         Compound { writer: self, end: "}" }
     }
 
     /// `{"variant":` and what follows.
     fn variant(&mut self, variant: &str) {
-        self.open(b'{');
+        self.open('{');
         self.key(variant);
     }
 }
@@ -360,7 +366,7 @@ impl SerializeMap for Compound<'_> {
         self.writer.next();
         let before = self.writer.out.len();
         key.serialize(&mut *self.writer)?;
-        if self.writer.out.get(before) != Some(&b'"') {
+        if self.writer.out.as_bytes().get(before) != Some(&b'"') {
             return Err(serde::ser::Error::custom("the key of an object is not a text"));
         }
         self.writer.word(":");
