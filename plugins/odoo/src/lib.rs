@@ -25,7 +25,8 @@ use patchbay_sdk::{CommandKind, Connector, Failure, Page, Reply, Request, host};
 use client::{Ask, Client};
 use config::Config;
 
-struct Odoo;
+/// The connector.
+pub struct Odoo;
 
 impl Connector for Odoo {
     const COMMANDS: &'static [CommandKind] = &[CommandKind::LeadUpsert, CommandKind::InteractionAdd];
@@ -83,5 +84,3 @@ fn send(ask: Ask) -> Result<Answer, Failure> {
     let call = Call::new(ask.method, "api", ask.path);
     if ask.body.is_empty() { call.send() } else { call.body("application/json", ask.body).send() }
 }
-
-patchbay_sdk::register!(Odoo: webhook, polling, commands, check);

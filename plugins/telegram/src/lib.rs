@@ -23,7 +23,8 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::hub::Host;
 
-struct Telegram;
+/// The connector.
+pub struct Telegram;
 
 impl Connector for Telegram {
     const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
@@ -52,5 +53,3 @@ impl Connector for Telegram {
 fn config() -> Result<Config, Failure> {
     Config::read(&host::settings()?)
 }
-
-patchbay_sdk::register!(Telegram: webhook, polling, commands, check);

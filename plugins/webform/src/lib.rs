@@ -27,7 +27,8 @@ use config::Config;
 use decode::urlencoded;
 use map::{Around, Draft};
 
-struct Webform;
+/// The connector.
+pub struct Webform;
 
 impl Connector for Webform {
     fn webhook(request: Request) -> Result<Reply, Failure> {
@@ -104,5 +105,3 @@ fn settle(draft: Draft) -> Event {
     }
     event
 }
-
-patchbay_sdk::register!(Webform: webhook, check);
