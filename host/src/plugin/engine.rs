@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Length of one epoch. Processor limits are measured in it.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -14,6 +14,12 @@ pub const MAX_MEMORY: usize = 256 << 20;
 
 /// Most instances that live at the same time, over all connections.
 pub const MAX_INSTANCES: u32 = 1_000;
+
+/// Most memory that the place of an instance keeps until the next one, bytes.
+const KEPT_MEMORY: usize = 256 << 10;
+
+/// The same of each table: those of a connector have a few hundred entries.
+const KEPT_TABLE: usize = 16 << 10;
 
 /// The engine and the thread that moves its clock.
 #[derive(Clone)]
@@ -47,10 +53,13 @@ fn config() -> Config {
         .max_memories_per_component(1)
         .max_tables_per_component(4)
         .max_memory_size(MAX_MEMORY)
-        // Pages kept resident between instances cost more than they save: 82–100 µs against 53 µs.
-        .linear_memory_keep_resident(0)
-        .table_keep_resident(0)
         .max_unused_warm_slots(16);
+    // An instance's memory is made new by writing over the pages that were touched, where Linux (6.7 and later) tells which: a call
+    // on a new instance then meets no page fault, 23 µs against 50. Elsewhere all pages are given back: to write over every first
+    // page, touched or not, takes longer than that.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT_MEMORY).table_keep_resident(KEPT_TABLE);
+    }
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
