@@ -18,7 +18,21 @@ pub const EMAIL: &str = "anna.petrova@example.com";
 pub const LAST_NAME: &str = "Петрова-Тестовая";
 
 /// What must never stand in a log or on a screen unasked: secrets and people.
-pub const PRIVATE: [&str; 8] = [BOT_TOKEN, WEBHOOK_SECRET, API_KEY, crate::fake::odoo::KEY, PHONE, PHONE_E164, EMAIL, LAST_NAME];
+pub const PRIVATE: [&str; 13] = [
+    BOT_TOKEN,
+    WEBHOOK_SECRET,
+    API_KEY,
+    crate::fake::mango::KEY,
+    crate::fake::mango::SALT,
+    crate::fake::odoo::KEY,
+    crate::fake::whatsapp::APP_SECRET,
+    crate::fake::whatsapp::TOKEN,
+    crate::fake::whatsapp::VERIFY_TOKEN,
+    PHONE,
+    PHONE_E164,
+    EMAIL,
+    LAST_NAME,
+];
 
 /// The header by which Telegram proves itself.
 pub const TELEGRAM_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
