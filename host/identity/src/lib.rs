@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod bench;
+pub mod compare;
+pub mod features;
+pub mod normalise;
+pub mod record;
+pub mod resolve;
+pub mod symbols;
+pub mod text;
+pub mod weights;
