@@ -23,7 +23,8 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::hub::Host;
 
-struct Mango;
+/// The connector.
+pub struct Mango;
 
 impl Connector for Mango {
     const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
@@ -48,5 +49,3 @@ impl Connector for Mango {
 fn config() -> Result<Config, Failure> {
     Ok(Config::read(&host::settings()?))
 }
-
-patchbay_sdk::register!(Mango: webhook, commands, check);

@@ -11,7 +11,10 @@ pub fn document(answer: &Answered) -> Result<Value, Failure> {
     let error = document.get_mut("error").map(Value::take);
     match error {
         None if (200..300).contains(&answer.status) && document.is_object() => Ok(document),
-        None => Err(Failure::later("whatsapp.unavailable", format!("Meta answered {} without the JSON that it documents", answer.status))),
+        None => Err(Failure::later(
+            "whatsapp.unavailable",
+            ["Meta answered ", &answer.status.to_string(), " without the JSON that it documents"].concat(),
+        )),
         Some(error) => Err(failure(answer, &error)),
     }
 }

@@ -29,7 +29,8 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::hub::{Host, Hub as _};
 
-struct WhatsApp;
+/// The connector.
+pub struct WhatsApp;
 
 impl Connector for WhatsApp {
     const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
@@ -61,5 +62,3 @@ impl Connector for WhatsApp {
 fn config() -> Result<Config, Failure> {
     Ok(Config::read(&host::settings()?))
 }
-
-patchbay_sdk::register!(WhatsApp: webhook, commands, check);

@@ -46,7 +46,7 @@ pub fn past(line: &Line, other: &Party, mut fields: Fields) -> Option<Found> {
 }
 
 fn found(line: &Line, direction: Direction, person: Person, party: &Party, mut fields: Fields) -> Option<Found> {
-    let said_at = fields.peek("timestamp").map(ToString::to_string).unwrap_or_default();
+    let said_at = fields.peek_text("timestamp").unwrap_or_default().to_owned();
     // Every message has an id; one that has none is not lost for it.
     let id = word(&mut fields, "id").or_else(|| Some(["?", party.number.as_ref().or(party.user_id.as_ref())?, "?", &said_at].concat()))?;
     let occurred_at = time(&mut fields, "timestamp");
