@@ -130,7 +130,7 @@ async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
                join conversations o on o.connection_id = v.connection_id and o.key = v.key \
                join contacts c on c.id = o.contact_id";
     let keyed = [LookUp { columns: 2, rows: events }, LookUp { columns: 3, rows: identities }, LookUp { columns: 2, rows: conversations }];
-    for row in tx.look_up(sql, keyed).await? {
+    for row in tx.look_up(sql, 5, keyed).await? {
         match row.text(0)?.as_str() {
             "event" => {
                 known.events.insert((row.id(1)?, row.text(2)?));
@@ -157,7 +157,7 @@ async fn load_quarantine(tx: &mut Tx, troubled: std::collections::HashSet<Connec
     let rows = troubled.into_iter().map(|it| vec![it.to_string()]).collect();
     let sql = "with k(id) as ({rows}) select d.connection_id, count(*), cast(sum(d.size) as bigint) from k \
                join deliveries d on d.connection_id = k.id and d.outcome in ('refused', 'dead') group by d.connection_id";
-    for row in tx.look_up(sql, [LookUp { columns: 1, rows }]).await? {
+    for row in tx.look_up(sql, 3, [LookUp { columns: 1, rows }]).await? {
         let quarantine = Quarantine { rows: row.int(1)?.unsigned_abs(), bytes: row.int(2)?.unsigned_abs() };
         known.quarantine.insert(row.id(0)?, quarantine);
     }
@@ -176,7 +176,7 @@ async fn load_references(
                l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
                from k join external_refs r on r.connection_id = k.connection_id and r.kind = 'lead' and r.remote_id = k.remote_id \
                join leads l on l.id = r.local_id join contacts c on c.id = l.contact_id";
-    for row in tx.look_up(sql, [LookUp { columns: 2, rows }]).await? {
+    for row in tx.look_up(sql, 16, [LookUp { columns: 2, rows }]).await? {
         let (lead, state) = lead_state(&row, 3)?;
         contacts.push(row.id(2)?);
         known.references.insert((row.id(0)?, row.text(1)?), lead);
@@ -193,7 +193,7 @@ async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Kn
         // Another hub on the same PostgreSQL must not open a second lead for the same person meanwhile: locked in one order, so that
         // nobody waits in a circle.
         let sql = "with k(id) as ({rows}) select c.id from contacts c where c.id in (select id from k) order by c.id for update";
-        tx.look_up(sql, keys()).await?;
+        tx.look_up(sql, 1, keys()).await?;
     }
     let sql = "with k(id) as ({rows}) \
                select c.id, c.name, c.company, c.city, c.language, \
@@ -207,7 +207,7 @@ async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Kn
                l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
                from k join contacts c on c.id = k.id join contacts m on m.merged_into = k.id join leads l on l.contact_id = m.id \
                where l.stage in ('interest', 'lead')";
-    for row in tx.look_up(sql, keys()).await? {
+    for row in tx.look_up(sql, 19, keys()).await? {
         let contact = known.contacts.entry(row.id(0)?).or_default();
         contact.name = row.opt_text(1)?;
         contact.company = row.opt_text(2)?;

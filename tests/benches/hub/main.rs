@@ -33,6 +33,9 @@ fn main() {
         if wanted("path") {
             path::measure(database, ceiling);
         }
+        if wanted("batches") {
+            store::batches(database);
+        }
         if wanted("pace") {
             path::pace(database);
         }

@@ -51,6 +51,30 @@ pub fn ceiling(database: &Database) -> f64 {
     })
 }
 
+/// What a batch costs by its size: the price of a commit, and of each delivery in it.
+pub fn batches(database: &Database) {
+    world::runtime().block_on(async {
+        let folder = world::folder(&format!("batches-{}", database.kind));
+        let (hub, connection) = world::hub(&database.fresh("batches").await, &folder).await;
+        let running = hub.registry.running(connection.id).expect("it runs");
+        let template = intake(&hub, &running, 0, 0).await;
+        let mut next = 0;
+        for size in [1, 4, 16, 64, 256] {
+            let (mut spent, mut batches) = (std::time::Duration::ZERO, 0_u32);
+            while spent < SPAN / 8 {
+                let batch: Vec<Intake> = (0..size).map(|at| again(&hub, &template, next + at)).collect();
+                next += size;
+                let started = Instant::now();
+                hub.store.ingest(&batch, &hub.registry.current().contexts, 0).await.expect("the store takes it");
+                spent += started.elapsed();
+                batches += 1;
+            }
+            figure(&format!("{}: a batch of {size}", database.kind), format!("{:.2} ms", spent.as_secs_f64() * 1e3 / f64::from(batches)), "");
+        }
+        hub.store.close().await;
+    });
+}
+
 /// A delivery as the connector reads it.
 pub async fn intake(hub: &Hub, running: &patchbay_host::registry::Running, update: u64, person: u64) -> Intake {
     let body = world::update(update, person).into_bytes();
