@@ -83,7 +83,12 @@ impl Db {
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", "4000")
             .disable_statement_logging();
-        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).test_before_acquire(false).connect_with(options.clone()).await?;
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .connect_with(options.clone())
+            .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE)
@@ -93,7 +98,10 @@ impl Db {
     }
 
     async fn open_postgres(url: &str) -> Result<Self, sqlx::Error> {
-        let options = PgConnectOptions::from_str(url)?.application_name("patchbay").options([("plan_cache_mode", "force_generic_plan")]).disable_statement_logging();
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("patchbay")
+            .options([("plan_cache_mode", "force_generic_plan")])
+            .disable_statement_logging();
         let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE).connect_with(options).await?;
         Ok(Self::Postgres(pool))
     }
@@ -140,9 +148,10 @@ impl Db {
 }
 
 fn migrator(steps: &[(&'static str, &'static str)]) -> Migrator {
-    let steps = steps.iter().zip(1..).map(|((name, sql), version)| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, SqlStr::from_static(sql), false)
-    });
+    let steps = steps
+        .iter()
+        .zip(1..)
+        .map(|((name, sql), version)| Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, SqlStr::from_static(sql), false));
     Migrator { migrations: steps.collect(), ..Migrator::DEFAULT }
 }
 

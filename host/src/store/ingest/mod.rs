@@ -1,0 +1,110 @@
+//! Commits a batch of deliveries: load what is known, plan, write, in one transaction.
+
+mod load;
+mod write;
+
+use std::collections::HashMap;
+
+use load::load;
+pub(super) use load::{identity_kind, lead_state};
+use write::write;
+
+use super::{Store, StoreError, Tx};
+use crate::rules::ingest::{Committed, Context, Counted, Intake, Keys, Outcome, Planner};
+
+/// How often a batch is begun anew when others wrote the same rows.
+const MAX_COLLISIONS: u32 = 20;
+
+impl Store {
+    /// Commits a batch; the outcome of each delivery, in order. Either all of it lasts or none.
+    ///
+    /// `shard` is the writer's own row in the sums. On PostgreSQL others may write the same people at the same time: unique keys
+    /// stop whoever is later, and the batch is planned anew with what the other one wrote.
+    pub async fn ingest(
+        &self,
+        batch: &[Intake],
+        contexts: &HashMap<crate::ids::WorkspaceId, Context>,
+        shard: i64,
+    ) -> Result<Vec<Committed>, StoreError> {
+        for _ in 0..MAX_COLLISIONS {
+            match self.try_ingest(batch, contexts, shard).await {
+                Err(StoreError::Database(error)) if is_collision(&error) => tracing::debug!(error = %error, "a batch is planned anew"),
+                ended => return ended,
+            }
+        }
+        Err(StoreError::Contended(MAX_COLLISIONS))
+    }
+
+    async fn try_ingest(
+        &self,
+        batch: &[Intake],
+        contexts: &HashMap<crate::ids::WorkspaceId, Context>,
+        shard: i64,
+    ) -> Result<Vec<Committed>, StoreError> {
+        let keys = Keys::of(batch, |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
+        let mut tx = self.db.begin().await?;
+        let known = load(&mut tx, keys).await?;
+        let mut planner = Planner::new(&self.ids, contexts, known);
+        let outcomes = batch.iter().map(|it| planner.take(it)).collect();
+        let Planner { plan, known, .. } = planner;
+        write(&mut tx, plan, &known, self.clock.now_ms(), shard).await?;
+        tx.commit().await?;
+        Ok(outcomes)
+    }
+}
+
+impl Store {
+    /// Puts what a connector now makes of a kept delivery in the place of what it made before; the new outcome.
+    pub async fn redrive_delivery(
+        &self,
+        before: Outcome,
+        intake: &Intake,
+        contexts: &HashMap<crate::ids::WorkspaceId, Context>,
+        shard: i64,
+    ) -> Result<Outcome, StoreError> {
+        let keys = Keys::of(std::slice::from_ref(intake), |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
+        let mut tx = self.db.begin().await?;
+        // Events that did not fit the schema may do so now.
+        tx.execute("delete from events where delivery_id = $1 and state = 'dead'", vec![intake.id.into()]).await?;
+        let mut known = load(&mut tx, keys).await?;
+        // The delivery is in the quarantine already: it takes no further place there.
+        known.quarantine.clear();
+        let mut planner = Planner::new(&self.ids, contexts, known);
+        let after = planner.take(intake).outcome;
+        let Planner { mut plan, known, .. } = planner;
+        let reason = plan.deliveries.pop().and_then(|it| it.reason);
+        if let Some(counted) = plan.counted.get_mut(&intake.origin.connection) {
+            *counted = Counted { created: counted.created, ..Counted::default() };
+        }
+        write(&mut tx, plan, &known, self.clock.now_ms(), shard).await?;
+        let sql = "update deliveries set outcome = $3, reason = $4 where id = $1 and outcome = $2";
+        let values = vec![intake.id.into(), before.as_str().into(), after.as_str().into(), reason.into()];
+        if tx.execute(sql, values).await? != 1 {
+            return Err(StoreError::Gone("the delivery"));
+        }
+        super::counters::redriven(&mut tx, intake.origin.connection, before, after, shard).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+}
+
+/// Puts what we send into the timeline, in the transaction that puts it into the outbox.
+pub(super) async fn take_sent(
+    tx: &mut Tx,
+    store: &Store,
+    intake: &Intake,
+    contexts: &HashMap<crate::ids::WorkspaceId, Context>,
+) -> sqlx::Result<()> {
+    let keys = Keys::of(std::slice::from_ref(intake), |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
+    let known = load(tx, keys).await?;
+    let mut planner = Planner::new(&store.ids, contexts, known);
+    planner.take(intake);
+    let Planner { plan, known, .. } = planner;
+    write(tx, plan, &known, store.clock.now_ms(), crate::committer::DELIVERY_SHARD).await
+}
+
+fn is_collision(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    // unique_violation, serialization_failure, deadlock_detected
+    error.is_unique_violation() || matches!(error.code().as_deref(), Some("40001" | "40P01"))
+}

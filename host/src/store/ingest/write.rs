@@ -1,0 +1,255 @@
+//! Writes a plan.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use patchbay_schemas::{Qualification, Stage, Temperature, Timestamp};
+
+use crate::ids::{ConnectionId, ContactId, LeadId};
+use crate::rules::identity::IdentityKey;
+use crate::rules::ingest::{
+    ContactState, Counted, Known, LeadState, NewClaim, NewContact, NewDelivery, NewEvent, NewIdentity, NewLead, Plan,
+};
+use crate::store::Type::{Bytes, Int, Text};
+use crate::store::{Tx, Value};
+
+pub(super) async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> sqlx::Result<()> {
+    write_deliveries(tx, &plan.counted, plan.deliveries, plan.events);
+    write_people(tx, &plan.changed_contacts, plan.contacts, plan.merges, plan.identities, plan.claims, known, now).await?;
+    write_leads(tx, plan.leads, plan.changed_leads, now);
+
+    let rows = plan.conversations.into_iter().map(|it| {
+        let last = it.last_at.as_millisecond();
+        vec![
+            it.id.into(),
+            it.workspace.into(),
+            it.connection.into(),
+            it.key.into(),
+            it.title.into(),
+            it.contact.into(),
+            last.into(),
+            now.into(),
+        ]
+    });
+    let sql = "insert into conversations (id, workspace_id, connection_id, key, title, contact_id, last_at, created_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
+    let rows = plan.touched_conversations.into_iter().map(|(id, at)| vec![id.into(), at.as_millisecond().into()]).collect();
+    let sql = "with k(id, at) as ({rows}) update conversations set last_at = k.at from k where conversations.id = k.id and conversations.last_at < k.at";
+    tx.queue(sql, &[Text, Int], rows);
+
+    let rows = plan.interactions.into_iter().map(|it| {
+        vec![
+            it.id.into(),
+            it.workspace.into(),
+            it.event.into(),
+            it.contact.into(),
+            it.lead.into(),
+            it.conversation.into(),
+            it.connection.into(),
+            it.kind.into(),
+            it.direction.into(),
+            it.occurred_at.as_millisecond().into(),
+            it.received_at.as_millisecond().into(),
+        ]
+    });
+    let sql = "insert into interactions (id, workspace_id, event_id, contact_id, lead_id, conversation_id, connection_id, kind, direction, \
+               occurred_at, received_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
+
+    crate::store::outbox::enqueue(tx, plan.outbox, now);
+    for (connection, cursor) in plan.cursors {
+        tx.execute("update connections set cursor = $2 where id = $1", vec![connection.into(), cursor.into()]).await?;
+    }
+    // The row stays locked until the commit, which follows at once.
+    crate::store::counters::add(tx, &plan.counted, shard);
+    Ok(())
+}
+
+fn write_deliveries(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, deliveries: Vec<NewDelivery>, events: Vec<NewEvent>) {
+    debug_assert!(deliveries.iter().all(|it| counted.contains_key(&it.connection)), "every delivery is counted");
+    let rows = deliveries.into_iter().map(|it| {
+        vec![
+            it.id.into(),
+            it.workspace.into(),
+            it.connection.into(),
+            it.way.as_str().into(),
+            it.outcome.as_str().into(),
+            it.reason.into(),
+            it.request.into(),
+            it.body.into(),
+            i64::try_from(it.size).unwrap_or(i64::MAX).into(),
+            it.received_at.as_millisecond().into(),
+        ]
+    });
+    let sql = "insert into deliveries (id, workspace_id, connection_id, origin, outcome, reason, request, body, size, received_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Bytes, Int, Int], rows.collect());
+
+    let rows = events.into_iter().map(|it| {
+        vec![
+            it.id.into(),
+            it.workspace.into(),
+            it.connection.into(),
+            it.delivery.into(),
+            it.key.into(),
+            it.kind.into(),
+            (if it.dead.is_some() { "dead" } else { "accepted" }).into(),
+            it.dead.into(),
+            it.occurred_at.map(Timestamp::as_millisecond).into(),
+            it.received_at.as_millisecond().into(),
+            it.payload.into(),
+        ]
+    });
+    let sql = "insert into events (id, workspace_id, connection_id, delivery_id, key, kind, state, reason, occurred_at, received_at, payload) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Text], rows.collect());
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of a plan that concern people")]
+async fn write_people(
+    tx: &mut Tx,
+    changed: &BTreeSet<ContactId>,
+    contacts: Vec<NewContact>,
+    merges: Vec<(ContactId, ContactId)>,
+    identities: Vec<NewIdentity>,
+    claims: Vec<NewClaim>,
+    known: &Known,
+    now: i64,
+) -> sqlx::Result<()> {
+    let nobody = ContactState::default();
+    let shown = |id: &ContactId| known.contacts.get(id).unwrap_or(&nobody).clone();
+    let new: HashSet<ContactId> = contacts.iter().map(|it| it.id).collect();
+    let rows = contacts.into_iter().map(|it| {
+        let state = shown(&it.id);
+        let at = it.created_at.as_millisecond();
+        vec![
+            it.id.into(),
+            it.workspace.into(),
+            state.name.into(),
+            state.company.into(),
+            state.city.into(),
+            state.language.into(),
+            at.into(),
+            now.into(),
+        ]
+    });
+    let sql = "insert into contacts (id, workspace_id, name, company, city, language, created_at, updated_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
+
+    let rows = changed.iter().filter(|it| !new.contains(it)).map(|id| {
+        let state = shown(id);
+        vec![(*id).into(), state.name.into(), state.company.into(), state.city.into(), state.language.into(), now.into()]
+    });
+    let sql = "with k(id, name, company, city, language, at) as ({rows}) \
+               update contacts set name = k.name, company = k.company, city = k.city, language = k.language, updated_at = k.at \
+               from k where contacts.id = k.id";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
+
+    for (from, into) in merges {
+        let sql = "update contacts set merged_into = $2, updated_at = $3 where id = $1 or merged_into = $1";
+        tx.execute(sql, vec![from.into(), into.into(), now.into()]).await?;
+    }
+
+    let rows = identities.into_iter().map(|it| {
+        let IdentityKey { kind, value } = it.key;
+        let assurance = if it.assurance == patchbay_schemas::Assurance::Vendor { "vendor" } else { "stated" };
+        vec![
+            it.workspace.into(),
+            kind.as_str().into(),
+            value.into(),
+            it.contact.into(),
+            assurance.into(),
+            it.label.into(),
+            it.connection.into(),
+            it.created_at.as_millisecond().into(),
+        ]
+    });
+    let sql = "insert into identities (workspace_id, kind, value, contact_id, assurance, label, connection_id, created_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int], rows.collect());
+
+    let rows = claims.into_iter().map(|it| {
+        vec![
+            it.contact.into(),
+            it.field.into(),
+            it.connection.into(),
+            it.value.into(),
+            it.workspace.into(),
+            it.claimed_at.as_millisecond().into(),
+        ]
+    });
+    let sql = "insert into claims (contact_id, field, connection_id, value, workspace_id, claimed_at) {rows} on conflict do nothing";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
+    Ok(())
+}
+
+fn write_leads(tx: &mut Tx, leads: Vec<NewLead>, changed: BTreeMap<LeadId, LeadState>, now: i64) {
+    let rows = leads.into_iter().map(|it| {
+        let [title, stage, reason, return_at, responsible_id, responsible_name, next, qualification, temperature, tags] =
+            columns(it.state.clone());
+        vec![
+            it.id.into(),
+            it.state.workspace.into(),
+            it.state.contact.into(),
+            title,
+            stage,
+            reason,
+            return_at,
+            it.channel.into(),
+            it.connection.into(),
+            it.source.into(),
+            responsible_id,
+            responsible_name,
+            next,
+            qualification,
+            temperature,
+            tags,
+            it.created_at.as_millisecond().into(),
+            now.into(),
+        ]
+    });
+    let sql = "insert into leads (id, workspace_id, contact_id, title, stage, refused_reason, return_at, channel, connection_id, source, \
+               responsible_id, responsible_name, next_contact_at, qualification, temperature, tags, created_at, updated_at) {rows}";
+    tx.queue(
+        sql,
+        &[Text, Text, Text, Text, Text, Text, Int, Text, Text, Text, Text, Text, Int, Text, Text, Text, Int, Int],
+        rows.collect(),
+    );
+
+    let rows = changed.into_iter().map(|(id, state)| {
+        let mut row = vec![id.into()];
+        row.extend(columns(state));
+        row.push(now.into());
+        row
+    });
+    let sql = "with k(id, title, stage, refused_reason, return_at, responsible_id, responsible_name, next_contact_at, qualification, temperature, \
+               tags, at) as ({rows}) update leads set title = k.title, stage = k.stage, refused_reason = k.refused_reason, return_at = k.return_at, \
+               responsible_id = k.responsible_id, responsible_name = k.responsible_name, next_contact_at = k.next_contact_at, \
+               qualification = k.qualification, temperature = k.temperature, tags = k.tags, updated_at = k.at from k where leads.id = k.id";
+    tx.queue(sql, &[Text, Text, Text, Text, Int, Text, Text, Int, Text, Text, Text, Int], rows.collect());
+}
+
+/// `title, stage, refused_reason, return_at, responsible_id, responsible_name, next_contact_at, qualification, temperature, tags`
+fn columns(state: LeadState) -> [Value; 10] {
+    let name = state.stage.name();
+    let (reason, return_at) = match state.stage {
+        Stage::Refused { reason, return_at } => (reason, return_at),
+        _ => (None, None),
+    };
+    let (responsible_id, responsible_name) = state.responsible.map_or((None, None), |it| (it.id, Some(it.name)));
+    let qualification = match state.qualification {
+        Qualification::Unknown => "unknown",
+        Qualification::Target => "target",
+        Qualification::NonTarget => "non_target",
+    };
+    let temperature = if state.temperature == Temperature::Hot { "hot" } else { "cold" };
+    let tags = serde_json::to_string(&state.tags).expect("a list of texts is JSON");
+    [
+        state.title.into(),
+        name.into(),
+        reason.into(),
+        return_at.map(Timestamp::as_millisecond).into(),
+        responsible_id.into(),
+        responsible_name.into(),
+        state.next_contact_at.map(Timestamp::as_millisecond).into(),
+        qualification.into(),
+        temperature.into(),
+        tags.into(),
+    ]
+}
