@@ -12,11 +12,13 @@ use tokio_util::task::TaskTracker;
 use crate::committer::Committer;
 use crate::http::{self, App};
 use crate::hub::Hub;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::{deliver, poll, reading};
 
 /// How often the database is asked whether connections changed.
 const REFRESH: Duration = Duration::from_millis(500);
+/// How often the database is tidied.
+const TIDY: Duration = Duration::from_millis(250);
 /// How often idle instances are looked for.
 const RETIRE: Duration = Duration::from_secs(15);
 /// How long requests and calls that are under way may take once the hub is told to stop.
@@ -72,6 +74,7 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     let workers = TaskTracker::new();
     let committer = Committer::start(&hub.store, &hub.registry, hub.config.intake.waiting, &wake, &writers);
     workers.spawn(keep_registry(hub.clone(), Arc::clone(&changed), stop.clone()));
+    workers.spawn(keep_tidy(hub.store.clone(), stop.clone()));
     workers.spawn(deliver::supervise(hub.clone(), Arc::clone(&wake), Arc::clone(&changed), workers.clone(), stop.clone()));
     workers.spawn(poll::supervise(hub.clone(), committer.clone(), changed, workers.clone(), stop.clone()));
 
@@ -110,6 +113,19 @@ async fn keep_registry(hub: Hub, changed: Arc<Notify>, stop: CancellationToken) 
                 Err(error) => tracing::error!(error = %error, "the database does not say which connections there are"),
             },
             _ = retire.tick() => hub.registry.current().running.values().for_each(|it| it.instances.retire_idle()),
+        }
+    }
+}
+
+async fn keep_tidy(store: Store, stop: CancellationToken) {
+    let mut tidy = tokio::time::interval(TIDY);
+    tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tidy.tick() => if let Err(error) = store.tidy().await {
+                tracing::warn!(error = %error, "the database's log could not be copied; commits do it themselves when it grows long");
+            },
         }
     }
 }

@@ -81,6 +81,11 @@ impl Store {
         self.db.fetch("select 1", Vec::new()).await.is_ok()
     }
 
+    /// What the database needs now and then while it is written to.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        Ok(self.db.tidy().await?)
+    }
+
     /// Closes every connection; what was begun is finished first.
     pub async fn close(&self) {
         self.db.close().await;

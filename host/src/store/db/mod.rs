@@ -28,6 +28,10 @@ pub use self::value::{Record, Type, Value};
 const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 10;
+/// Pages of SQLite's log beyond which it begins anew: 32 MiB.
+const LOG_PAGES: i64 = 8_000;
+/// Pages of the log beyond which a commit itself copies them, where no hub runs beside it that does.
+const LOG_PAGES_UNTIDIED: &str = "32000";
 /// How long a statement waits for another process that writes into the same SQLite file.
 const BUSY: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection.
@@ -81,7 +85,7 @@ impl Db {
             .row_buffer_size(1024)
             .pragma("cache_size", "-16000")
             .pragma("temp_store", "memory")
-            .pragma("wal_autocheckpoint", "4000")
+            .pragma("wal_autocheckpoint", LOG_PAGES_UNTIDIED)
             .disable_statement_logging();
         let write = SqlitePoolOptions::new()
             .max_connections(1)
@@ -133,6 +137,18 @@ impl Db {
     /// Reads at most one row.
     pub async fn fetch_optional(&self, sql: &str, values: Vec<Value>) -> sqlx::Result<Option<Record>> {
         Ok(self.fetch(sql, values).await?.into_iter().next())
+    }
+
+    /// Copies what stands in SQLite's log into the database file. Done beside the writer, so that no commit waits for the disk because
+    /// of it; only to begin the log anew, the writer is held for the few pages that came in meanwhile.
+    pub async fn tidy(&self) -> sqlx::Result<()> {
+        if let Self::Sqlite { .. } = self {
+            let log = self.fetch_optional("pragma wal_checkpoint(passive)", Vec::new()).await?;
+            if log.map(|it| it.int(1)).transpose()?.is_some_and(|it| it > LOG_PAGES) {
+                self.fetch("pragma wal_checkpoint(restart)", Vec::new()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Closes every connection; what was begun is finished first.
