@@ -1,8 +1,8 @@
-//! `cargo run --release -p patchbay-identity --example bench -- FILE.csv… [--region RU] [--weights FILE] [--wrong N] [--short]`
+//! `cargo run --release -p patchbay-identity --example bench -- FILE.csv… [--region RU] [--weights FILE] [--wrong N [--no-missed]] [--short]`
 
 use std::fs::File;
 
-use patchbay_identity::bench::{Labelled, record_id, run};
+use patchbay_identity::bench::{Labelled, record_id, rows, run};
 use patchbay_identity::resolve::Settings;
 use patchbay_identity::weights::Weights;
 
@@ -15,7 +15,7 @@ fn peak() -> Option<u64> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();
     let mut settings = Settings::shipped("");
-    let (mut wrong, mut short) = (0, false);
+    let (mut wrong, mut short, mut missed) = (0, false, true);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -23,12 +23,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--weights" => settings.weights = Weights::parse(&std::fs::read_to_string(arguments.next().ok_or("--weights needs a file")?)?)?,
             "--wrong" => wrong = arguments.next().ok_or("--wrong needs a number")?.parse()?,
             "--short" => short = true,
+            "--no-missed" => missed = false,
             _ => files.push(argument),
         }
     }
     for file in files {
-        let labelled = Labelled::read(File::open(&file)?)?;
-        let (report, engine) = run(&labelled, &settings, peak);
+        let (report, engine) = run(rows(File::open(&file)?)?, &settings, peak)?;
+        let labelled = if wrong > 0 { Labelled::read(File::open(&file)?)? } else { Labelled::default() };
         if short {
             let (a, w) = (report.automatic, report.with_answers);
             println!(
@@ -56,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 people.entry(row.person).or_default().push(at);
                 found.entry(engine.person(record_id(at))).or_default().push(at);
             }
-            for group in people.values() {
+            for group in people.values().filter(|_| missed) {
                 for (i, a) in group.iter().enumerate() {
                     mistakes.extend(
                         group[..i]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::{Feature, Kind, View};
 use crate::normalise::date;
+use crate::normalise::email;
 use crate::normalise::given::GivenNames;
 use crate::symbols::{Symbol, Symbols};
 use crate::weights::{Table, milli};
@@ -265,6 +266,9 @@ impl Comparer<'_> {
                 } else {
                     phone_level(self.symbols.bytes(one.symbol()), self.symbols.bytes(other.symbol()))
                 };
+                let named =
+                    level == Level::Part && field == Field::Email && (self.stands_in(one.symbol(), a) || self.stands_in(other.symbol(), b));
+                let level = if named { Level::Short } else { level };
                 best = best.max_by_bits(self.bits(field, level, self.frequency(one.symbol()).max(self.frequency(other.symbol()))));
             }
         }
@@ -314,6 +318,16 @@ impl Comparer<'_> {
         }
     }
 
+    /// True of an address that its owner's surname stands in: many people of that name have such a one, each at another provider.
+    fn stands_in(&self, address: Symbol, owner: &View<'_>) -> bool {
+        let address = self.symbols.bytes(address);
+        let holds = |name: &[u8]| name.len() >= 3 && address.windows(name.len()).any(|it| it == name);
+        owner
+            .of(Kind::Surname)
+            .iter()
+            .any(|it| holds(self.symbols.bytes(it.symbol())) || holds(self.symbols.bytes(self.symbols.sound(it.symbol()))))
+    }
+
     /// A name that one record lacks, but that stands in its mail address before the @, and is a name of the other.
     fn in_address(&self, field: Field, kind: Kind, lacking: &View<'_>, other: &View<'_>) -> Option<Found> {
         if !lacking.of(kind).is_empty() {
@@ -357,24 +371,35 @@ impl Comparer<'_> {
             return self.bits(field, Level::Sound, often);
         }
         let (text, heard) = (self.symbols.bytes(sound), self.symbols.bytes(heard));
-        // The sound may hide that only a letter is missing: `joes` sounds unlike `jones`.
-        let slips = name_level(text, heard).min(name_level(self.symbols.bytes(one), self.symbols.bytes(other)));
-        if slips == Level::Close {
-            return self.bits(field, Level::Close, often);
+        if field != Field::Surname {
+            match self.forms(one, other) {
+                Forms::Same => return self.bits(field, Level::Short, often),
+                Forms::Different => return self.bits(field, Level::Apart, often),
+                Forms::Unknown => {}
+            }
         }
-        if field != Field::Surname && self.is_short_form(one, other) {
-            return self.bits(field, Level::Short, often);
+        let mut slips = name_level(text, heard);
+        // The sound may hide that only a letter is missing: `joes` sounds unlike `jones`.
+        let (text, heard) = (self.symbols.bytes(one), self.symbols.bytes(other));
+        if text.is_ascii() && heard.is_ascii() {
+            slips = slips.min(name_level(text, heard));
         }
         self.bits(field, slips, often)
     }
 
-    fn is_short_form(&self, one: Symbol, other: Symbol) -> bool {
+    /// Whether two given names are forms of one, as far as the shipped list knows both.
+    fn forms(&self, one: Symbol, other: Symbol) -> Forms {
         let names = GivenNames::shipped();
         let groups = |it: Symbol| std::str::from_utf8(self.symbols.bytes(it)).map_or(&[][..], |text| names.groups(text));
-        let others = groups(other);
-        !others.is_empty() && groups(one).iter().any(|it| others.contains(it))
+        let (these, those) = (groups(one), groups(other));
+        if these.is_empty() || those.is_empty() {
+            Forms::Unknown
+        } else if these.iter().any(|it| those.contains(it)) {
+            Forms::Same
+        } else {
+            Forms::Different
+        }
     }
-
     fn birth(&self, one: Symbol, other: Symbol) -> Found {
         let level = if one == other { Level::Same } else { date_level(&self.symbols.text(one), &self.symbols.text(other)) };
         self.bits(Field::Birth, level, self.frequency(one))
@@ -452,6 +477,14 @@ impl Comparer<'_> {
     }
 }
 
+/// What the list of given names says of two.
+enum Forms {
+    Same,
+    Different,
+    /// It does not know both.
+    Unknown,
+}
+
 trait Best {
     fn max_by_bits(self, other: Found) -> Self;
 }
@@ -508,7 +541,7 @@ fn name_level(a: &[u8], b: &[u8]) -> Level {
     if long.len() >= 4 && bag(a, b) > 0.99 {
         return Level::Close;
     }
-    if slips * 3 <= long.len() || (short.len() >= 4 && long.starts_with(short)) {
+    if (slips <= 3 && slips * 3 <= long.len()) || (short.len() >= 4 && long.starts_with(short)) {
         return Level::Near;
     }
     if (long.len() >= 5 && bag(a, b) >= 0.8) || (long.len() == 4 && slips <= 2 && bag(a, b) >= 0.85) {
@@ -526,16 +559,30 @@ fn code_level(a: &[u8], b: &[u8]) -> Level {
 }
 
 fn email_level(a: &[u8], b: &[u8]) -> Level {
-    let local = |it: &[u8]| it.iter().position(|it| *it == b'@').map(|at| it[..at].to_vec());
+    let at = |it: &[u8]| it.iter().position(|it| *it == b'@').unwrap_or(it.len());
+    let ((one, here), (other, there)) = (a.split_at(at(a)), b.split_at(at(b)));
+    let domain = |it: &[u8]| std::str::from_utf8(it.get(1..).unwrap_or_default()).is_ok_and(email::is_mailbox_provider);
+    if domain(here) && domain(there) {
+        // Millions have mailboxes there, named after their owners: two of them differ by a number.
+        let digits = |it: &[u8]| it.iter().copied().filter(u8::is_ascii_digit).collect::<Vec<u8>>();
+        return if one == other && one.len() >= 5 {
+            Level::Part
+        } else if here == there && one.len() >= 6 && digits(one) == digits(other) && distance(one, other, 1) <= 1 {
+            Level::Close
+        } else {
+            Level::Apart
+        };
+    }
     let slips = distance(a, b, 8);
     if slips <= 2 {
-        return Level::Close;
+        Level::Close
+    } else if one == other && one.len() >= 5 {
+        Level::Part
+    } else if slips <= 8 && slips * 3 <= a.len().max(b.len()) {
+        Level::Near
+    } else {
+        Level::Apart
     }
-    let same = matches!((local(a), local(b)), (Some(one), Some(other)) if one == other && one.len() >= 5);
-    if same {
-        return Level::Part;
-    }
-    if slips <= 8 && slips * 3 <= a.len().max(b.len()) { Level::Near } else { Level::Apart }
 }
 
 fn phone_level(a: &[u8], b: &[u8]) -> Level {

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod estimate;
 pub mod features;
 pub mod normalise;
 pub mod record;

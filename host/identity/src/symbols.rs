@@ -44,7 +44,7 @@ pub enum Domain {
 }
 
 /// The table of symbols.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Symbols {
     /// All texts, one behind the other, each after the letter of its domain.
     texts: Vec<u8>,

@@ -154,3 +154,35 @@ impl Table {
         milli((cell.m / u).log2())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_weights_are_sound_and_name_their_source() {
+        let weights = Weights::shipped();
+        assert!(!weights.source.is_empty());
+        assert!(weights.ask < weights.merge);
+        let mut seen = std::collections::HashSet::new();
+        for it in &weights.weight {
+            assert!(seen.insert((it.field, it.level)), "{:?} {:?} stands there twice", it.field, it.level);
+        }
+    }
+
+    #[test]
+    fn what_is_no_probability_is_refused() {
+        let text = toml::to_string(&Weights {
+            weight: vec![Weight { field: Field::Given, level: Level::Same, m: 1.5, u: 0.1, times: None, odds: None }],
+            ..Weights::shipped()
+        });
+        assert!(matches!(Weights::parse(&text.unwrap()), Err(WeightsError::Probability { field: Field::Given, .. })));
+        assert!(matches!(Weights::parse("merge = 1"), Err(WeightsError::Syntax(_))));
+    }
+
+    #[test]
+    fn a_rare_value_says_more() {
+        let table = Weights::shipped().table();
+        assert!(table.bits(Field::Surname, Level::Same, 0.0001, 1000.0) > table.bits(Field::Surname, Level::Same, 0.01, 1000.0));
+    }
+}

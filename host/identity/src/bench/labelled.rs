@@ -33,71 +33,73 @@ pub enum LabelledError {
     /// A column that scoring needs is missing.
     #[error("the labelled file has no column `{0}`: `record_id` and `cluster_id` must be there, all others may be missing")]
     Column(&'static str),
-    /// Two rows have one id.
-    #[error("the labelled file has the record `{0}` twice")]
-    Twice(String),
 }
 
 impl Labelled {
-    /// Reads CSV whose first line names the columns: `record_id, cluster_id, given_name, surname, full_name, phone, email, messenger_id, street, city,
-    /// postcode, state, country, birth_date, company, national_id`, in any order. Other columns are left out. A `messenger_id` is `scope:id`.
-    /// Several phones or addresses in one cell stand apart by `;` or `|`.
+    /// Reads a whole file; see [`rows`].
     pub fn read(source: impl Read) -> Result<Self, LabelledError> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(source);
-        let header = reader.headers()?.clone();
-        let column = |name: &str| header.iter().position(|it| it.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name));
-        let id = column("record_id").ok_or(LabelledError::Column("record_id"))?;
-        let person = column("cluster_id").ok_or(LabelledError::Column("cluster_id"))?;
-        let names = [
-            "given_name",
-            "surname",
-            "full_name",
-            "phone",
-            "email",
-            "messenger_id",
-            "street",
-            "city",
-            "postcode",
-            "state",
-            "country",
-            "birth_date",
-            "company",
-            "national_id",
-        ];
-        let columns = names.map(column);
-        let mut people: FxHashMap<String, u32> = FxHashMap::default();
-        let mut ids: rustc_hash::FxHashSet<String> = rustc_hash::FxHashSet::default();
-        let mut rows = Vec::new();
-        for line in reader.records() {
-            let line = line?;
-            let cell = |at: usize| columns[at].and_then(|it| line.get(it)).unwrap_or_default().to_owned();
-            let id = line.get(id).unwrap_or_default().to_owned();
-            if !ids.insert(id.clone()) {
-                return Err(LabelledError::Twice(id));
-            }
-            let next = u32::try_from(people.len()).unwrap_or(u32::MAX);
-            let person = *people.entry(line.get(person).unwrap_or_default().to_owned()).or_insert(next);
-            let record = Record {
-                given_name: cell(0),
-                surname: cell(1),
-                full_name: cell(2),
-                phones: said(&cell(3)),
-                emails: said(&cell(4)),
-                handles: many(&cell(5))
-                    .map(|it| it.split_once(':').map_or_else(|| ("messenger".into(), it.into()), |(scope, id)| (scope.into(), id.into())))
-                    .collect(),
-                street: cell(6),
-                city: cell(7),
-                postcode: cell(8),
-                state: cell(9),
-                country: cell(10),
-                birth_date: cell(11),
-                company: cell(12),
-                national_id: cell(13),
-            };
-            rows.push(Row { id, person, record });
-        }
-        Ok(Self { rows })
+        Ok(Self { rows: rows(source)?.collect::<Result<_, _>>()? })
+    }
+}
+
+/// Columns beside the record's id and its label.
+const COLUMNS: [&str; 14] = [
+    "given_name",
+    "surname",
+    "full_name",
+    "phone",
+    "email",
+    "messenger_id",
+    "street",
+    "city",
+    "postcode",
+    "state",
+    "country",
+    "birth_date",
+    "company",
+    "national_id",
+];
+
+/// Reads CSV row by row. Its first line names the columns: `record_id, cluster_id, given_name, surname, full_name, phone, email, messenger_id, street,
+/// city, postcode, state, country, birth_date, company, national_id`, in any order. Other columns are left out. A `messenger_id` is `scope:id`. Several
+/// phones or addresses in one cell stand apart by `;` or `|`.
+pub fn rows<R: Read>(source: R) -> Result<impl Iterator<Item = Result<Row, LabelledError>>, LabelledError> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(source);
+    let header = reader.headers()?.clone();
+    let column = |name: &str| header.iter().position(|it| it.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name));
+    let id = column("record_id").ok_or(LabelledError::Column("record_id"))?;
+    let label = column("cluster_id").ok_or(LabelledError::Column("cluster_id"))?;
+    let columns = COLUMNS.map(column);
+    let mut people: FxHashMap<String, u32> = FxHashMap::default();
+    Ok(reader.into_records().map(move |line| {
+        let line = line?;
+        let next = u32::try_from(people.len()).unwrap_or(u32::MAX);
+        let person = *people.entry(line.get(label).unwrap_or_default().to_owned()).or_insert(next);
+        let record = record(|at| columns[at].and_then(|it| line.get(it)).unwrap_or_default());
+        Ok(Row { id: line.get(id).unwrap_or_default().to_owned(), person, record })
+    }))
+}
+
+fn record<'a>(cell: impl Fn(usize) -> &'a str) -> Record {
+    let text = |at: usize| cell(at).to_owned();
+    let handle = |it: &str| {
+        it.split_once(':').map_or_else(|| ("messenger".to_owned(), it.to_owned()), |(scope, id)| (scope.to_owned(), id.to_owned()))
+    };
+    Record {
+        given_name: text(0),
+        surname: text(1),
+        full_name: text(2),
+        phones: said(cell(3)),
+        emails: said(cell(4)),
+        handles: many(cell(5)).map(handle).collect(),
+        street: text(6),
+        city: text(7),
+        postcode: text(8),
+        state: text(9),
+        country: text(10),
+        birth_date: text(11),
+        company: text(12),
+        national_id: text(13),
     }
 }
 

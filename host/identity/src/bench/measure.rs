@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::labelled::Labelled;
+use super::labelled::{LabelledError, Row};
 use crate::record::RecordId;
 use crate::resolve::{Engine, Settings};
 
@@ -57,27 +57,35 @@ pub struct Report {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Resolves every row of `labelled` one after the other and compares the people found with the labels. `peak` tells the process's greatest memory.
-#[must_use]
-pub fn run(labelled: &Labelled, settings: &Settings, peak: impl Fn() -> Option<u64>) -> (Report, Engine) {
+/// Resolves row after row and compares the people found with the labels. `peak` tells the process's greatest memory. Row `n` is resolved under
+/// [`record_id`]`(n)`; nothing of a row is kept but what the engine keeps.
+pub fn run(
+    rows: impl Iterator<Item = Result<Row, LabelledError>>,
+    settings: &Settings,
+    peak: impl Fn() -> Option<u64>,
+) -> Result<(Report, Engine), LabelledError> {
     let mut engine = Engine::new(settings);
-    let mut times: Vec<Duration> = Vec::with_capacity(labelled.rows.len());
-    let start = Instant::now();
-    for (at, row) in labelled.rows.iter().enumerate() {
+    let mut times: Vec<u32> = Vec::new();
+    let mut truth: Vec<u32> = Vec::new();
+    let mut took = Duration::ZERO;
+    for row in rows {
+        let row = row?;
         let began = Instant::now();
-        engine.add(record_id(at), &row.record);
-        times.push(began.elapsed());
+        engine.add(record_id(truth.len()), &row.record);
+        let one = began.elapsed();
         if engine.is_due() {
             engine.settle();
         }
+        took += began.elapsed();
+        times.push(u32::try_from(one.as_nanos()).unwrap_or(u32::MAX));
+        truth.push(row.person);
     }
     let settled = Instant::now();
     engine.settle();
     let bulk = settled.elapsed();
-    let took = start.elapsed();
+    took += bulk;
     let peak_memory_bytes = peak();
 
-    let truth: Vec<u32> = labelled.rows.iter().map(|it| it.person).collect();
     let mut found: Vec<usize> = (0..truth.len()).collect();
     for (id, person) in engine.people() {
         found[place(id)] = place(person);
@@ -103,7 +111,7 @@ pub fn run(labelled: &Labelled, settings: &Settings, peak: impl Fn() -> Option<u
     }
     let with_answers = score(&answered, &truth, true_pairs);
     times.sort_unstable();
-    let micros = |part: f64| times.get(index(times.len(), part)).map_or(0.0, |it| it.as_secs_f64() * 1e6);
+    let micros = |part: f64| times.get(index(times.len(), part)).map_or(0.0, |it| f64::from(*it) / 1e3);
     let report = Report {
         records: truth.len(),
         clusters,
@@ -120,7 +128,7 @@ pub fn run(labelled: &Labelled, settings: &Settings, peak: impl Fn() -> Option<u
         bulk_seconds: bulk.as_secs_f64(),
         peak_memory_bytes,
     };
-    (report, engine)
+    Ok((report, engine))
 }
 
 /// The id under which the row at a place is resolved.

@@ -41,6 +41,52 @@ const PROVIDERS: &[(&[&str], bool, Option<char>)] = &[
 /// Providers of one firm that are different mailboxes under equal local parts.
 const DISTINCT: &[&str] = &["outlook.com", "hotmail.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com"];
 
+/// Where anybody can have a mailbox.
+const MAILBOX_PROVIDERS: &[&str] = &[
+    "gmail.com",
+    "yandex.ru",
+    "mail.ru",
+    "bk.ru",
+    "list.ru",
+    "inbox.ru",
+    "rambler.ru",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "msn.com",
+    "icloud.com",
+    "me.com",
+    "mac.com",
+    "yahoo.com",
+    "aol.com",
+    "proton.me",
+    "gmx.de",
+    "gmx.net",
+    "web.de",
+    "ukr.net",
+    "i.ua",
+    "tut.by",
+    "mail.kz",
+    "qq.com",
+    "163.com",
+    "hotmail.co.uk",
+    "yahoo.co.uk",
+    "btinternet.com",
+    "orange.fr",
+    "free.fr",
+    "libero.it",
+    "uol.com.br",
+    "bol.com.br",
+    "comcast.net",
+    "verizon.net",
+];
+
+/// True of a domain at which anybody can have a mailbox: two people of one name are there under nearly equal addresses.
+#[must_use]
+pub fn is_mailbox_provider(domain: &str) -> bool {
+    MAILBOX_PROVIDERS.contains(&domain)
+}
+
 fn roles() -> &'static FxHashSet<&'static str> {
     static ROLES: OnceLock<FxHashSet<&'static str>> = OnceLock::new();
     ROLES.get_or_init(|| lines(include_str!("../../data/role_addresses.txt")))

@@ -64,8 +64,8 @@ const TITLES: &[&str] = &[
 ];
 /// Words that bind a surname to what follows.
 const PARTICLES: &[&str] = &[
-    "de", "del", "della", "di", "da", "dos", "das", "du", "la", "le", "van", "von", "der", "den", "ten", "ter", "el", "bin", "ibn", "of",
-    "the", "y", "e",
+    "de", "del", "della", "di", "da", "dos", "das", "du", "la", "le", "van", "von", "der", "ten", "ter", "el", "bin", "ibn", "of", "the",
+    "y", "e",
 ];
 
 /// One word in the form in which two ways to type it are equal: lower case, no marks, letters of one script.
@@ -289,6 +289,11 @@ fn words(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for word in text.split(apart) {
         let word = normal(word);
+        // г-н, г-жа, д-р: what is left of them when the dash parts words.
+        if matches!(word.as_str(), "н" | "жа" | "р") && found.last().is_some_and(|it| matches!(it.as_str(), "г" | "д")) {
+            found.pop();
+            continue;
+        }
         if !word.is_empty() && !TITLES.contains(&word.as_str()) {
             found.push(word);
         }
@@ -331,8 +336,18 @@ pub fn parts(given: &str, surname: &str, full: &str) -> NameParts {
         }
     }
     found.surname.extend(words(surname));
+    if known && turned(&found) {
+        std::mem::swap(&mut found.given, &mut found.surname);
+    }
     binding(&mut found.surname);
     found
+}
+
+/// True where the given name stands in the surname's field and the other way round, as far as the list of given names knows.
+fn turned(found: &NameParts) -> bool {
+    let names = GivenNames::shipped();
+    let knows = |words: &[String]| words.iter().any(|it| names.knows(it));
+    !knows(&found.given) && knows(&found.surname) && !found.surname.iter().any(|it| is_slavic_surname(it))
 }
 
 /// Leaves particles out where something else is left.
@@ -391,4 +406,59 @@ fn whole(full: &str) -> NameParts {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_standard_of_transliteration_sounds_alike() {
+        for spellings in [
+            &["щукин", "shchukin", "schukin"][..],
+            &["юлия", "yuliya", "julia", "iuliia", "yulia", "julija"],
+            &["сергей", "sergey", "sergei", "sergej"],
+            &["дмитрий", "dmitriy", "dmitry", "dmitrii", "dmitrij"],
+            &["мария", "maria", "mariya", "marija", "mariia"],
+            &["чайковский", "chaikovsky", "chaykovskiy", "chaikovskii", "чайковская"],
+            &["семенов", "семёнов", "semenov", "semyonov", "semjonov"],
+            &["жуков", "zhukov", "жукова", "zhukova"],
+            &["хохлов", "khokhlov", "hohlov", "kholhlov"][..3],
+            &["цветков", "tsvetkov", "cvetkov"][..2],
+            &["васильев", "vasilyev", "vasiliev", "vasilev", "васильева"],
+        ] {
+            for it in spellings {
+                assert_eq!(sound(&normal(it)), sound(&normal(spellings[0])), "{it}");
+            }
+        }
+        assert_ne!(sound("валентин"), sound("валентина"), "a given name keeps its gender");
+    }
+
+    #[test]
+    fn letters_of_the_other_script_are_mended() {
+        assert_eq!(normal("Пeтpoв"), "петров", "Latin e, p, o");
+        assert_eq!(normal("Sмith"), "smith", "Cyrillic м");
+        assert_eq!(normal("Müller-Łuk"), "mullerluk");
+        assert_eq!(normal("ФЁДОР"), "федор");
+    }
+
+    #[test]
+    fn a_name_is_parted_in_every_order() {
+        let is = |given: &[&str], surname: &[&str], patronymic: Option<&str>| NameParts {
+            given: given.iter().map(|it| (*it).to_owned()).collect(),
+            surname: surname.iter().map(|it| (*it).to_owned()).collect(),
+            patronymic: patronymic.map(str::to_owned),
+        };
+        for full in ["Иван Петров", "Петров Иван", "Петров, Иван", "г-н Иван ПЕТРОВ"] {
+            assert_eq!(parts("", "", full), is(&["иван"], &["петров"], None), "{full}");
+        }
+        for full in ["Иван Сергеевич Петров", "Петров Иван Сергеевич"] {
+            assert_eq!(parts("", "", full), is(&["иван"], &["петров"], Some("сергеевич")), "{full}");
+        }
+        assert_eq!(parts("Watson", "Noah", ""), is(&["noah"], &["watson"], None), "the fields are exchanged");
+        assert_eq!(parts("", "", "Роман Абрамович"), is(&["роман"], &["абрамович"], None));
+        assert_eq!(parts("", "", "Анна"), is(&["анна"], &[], None));
+        assert_eq!(parts("", "", "Петрова"), is(&[], &["петрова"], None));
+        assert!(parts("", "", " ❤ ").is_empty());
+    }
 }

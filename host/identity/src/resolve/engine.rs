@@ -61,7 +61,7 @@ pub struct Question {
     pub bits: i32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     id: RecordId,
     /// Empty when it was withdrawn.
@@ -69,6 +69,7 @@ struct Entry {
 }
 
 /// Records in memory, and who is who among them.
+#[derive(Clone)]
 pub struct Engine {
     region: String,
     table: Table,
@@ -331,6 +332,30 @@ impl Engine {
         questions
     }
 
+    /// Hands out every pair that blocking brings together: the odds before comparing, and the reasons.
+    pub(crate) fn each_candidate(&self, mut hear: impl FnMut(i32, &[Reason])) {
+        let comparer = self.comparer();
+        let prior = comparer.prior();
+        let mut reasons = Vec::new();
+        for (at, entry) in (0..).zip(&self.entries).filter(|it| !self.is_gone(it.0)) {
+            let view = View::new(&entry.features);
+            for other in self.candidates(&keys(&view, &self.symbols), at).into_iter().filter(|it| *it < at) {
+                let (a, b) = if self.entries[other as usize].id < entry.id { (self.view(other), view) } else { (view, self.view(other)) };
+                reasons.clear();
+                comparer.compare(&a, &b, |it| self.known_by(it), |field, level, milli| reasons.push(Reason { field, level, milli }));
+                hear(prior, &reasons);
+            }
+        }
+    }
+
+    /// The same records under other weights, decided anew.
+    #[must_use]
+    pub fn under(&self, weights: &Weights) -> Self {
+        let mut other = Self { table: weights.table(), ..self.clone() };
+        other.settle();
+        other
+    }
+
     fn store(&mut self, id: RecordId, record: &Record) -> Option<At> {
         let features = read(record, &self.region, &mut self.symbols);
         if let Some(at) = self.places.get(&id) {
@@ -426,7 +451,8 @@ impl Engine {
         touched.extend(block);
     }
 
-    /// By how many people an identity is known: groups of its records whose names agree. Records without a name count for nobody.
+    /// By how many people an identity is known: as many as there are names among its records of which no two may be one person's. Full names speak
+    /// first; records without a name count for nobody.
     fn count_people(&self, feature: Feature) -> u32 {
         let block = self.index.block(Key::identity(feature, &self.symbols));
         if block.len() < 2 {
@@ -435,28 +461,23 @@ impl Engine {
         if block.len() > LARGEST_BLOCK {
             return u32::try_from(block.len()).unwrap_or(u32::MAX);
         }
-        let named: Vec<View<'_>> =
-            block.iter().map(|it| self.view(*it)).filter(|it| it.one(Kind::Given).is_some() || it.one(Kind::Surname).is_some()).collect();
-        let comparer = self.comparer();
-        let mut group: Vec<usize> = (0..named.len()).collect();
-        for one in 0..named.len() {
-            for other in 0..one {
-                if group[one] == group[other] {
-                    continue;
-                }
-                if comparer.may_be_one(&named[one], &named[other]) {
-                    let (into, from) = (group[one].min(group[other]), group[one].max(group[other]));
-                    for it in &mut group {
-                        if *it == from {
-                            *it = into;
-                        }
-                    }
-                }
+        let mut named: Vec<(bool, bool, RecordId, View<'_>)> = Vec::with_capacity(block.len());
+        for at in block {
+            let view = self.view(*at);
+            let (given, surname) = (view.one(Kind::Given).is_some(), view.one(Kind::Surname).is_some());
+            if given || surname {
+                named.push((!(given && surname), !given, self.entries[*at as usize].id, view));
             }
         }
-        group.sort_unstable();
-        group.dedup();
-        u32::try_from(group.len().max(1)).unwrap_or(u32::MAX)
+        named.sort_unstable_by_key(|it| (it.0, it.1, it.2));
+        let comparer = self.comparer();
+        let mut people: Vec<&View<'_>> = Vec::new();
+        for (.., view) in &named {
+            if !people.iter().any(|it| comparer.may_be_one(it, view)) {
+                people.push(view);
+            }
+        }
+        u32::try_from(people.len().max(1)).unwrap_or(u32::MAX)
     }
 
     /// The odds of two records in thousandths of a bit; none where a person said that they are two.

@@ -8,7 +8,7 @@ use super::keys::Key;
 pub(crate) type At = u32;
 
 /// The records of every key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     /// A key in two halves, so that an entry takes twelve bytes and not sixteen, and where the records are.
     table: HashTable<([u32; 2], Slot)>,

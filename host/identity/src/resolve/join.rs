@@ -14,6 +14,8 @@ pub(crate) struct Link {
     pub(crate) bits: i32,
 }
 
+/// What one pair can speak for joining two groups at most, beyond what is asked of their average: five good pairs do not outvote a bad one.
+const HEARD: i32 = 4_000;
 /// Most records of each side that are looked at before two groups are joined.
 const WITNESSES: usize = 8;
 
@@ -53,7 +55,7 @@ fn agree(one: &[At], other: &[At], floor: i32, odds: &impl Fn(At, At) -> Option<
     for a in one.iter().take(WITNESSES) {
         for b in other.iter().take(WITNESSES) {
             let Some(bits) = odds(*a, *b) else { return false };
-            sum += i64::from(bits.clamp(-20_000, 20_000));
+            sum += i64::from(bits.min(floor + HEARD));
             pairs += 1;
         }
     }
