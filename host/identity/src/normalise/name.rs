@@ -456,7 +456,8 @@ mod tests {
             assert_eq!(parts("", "", full), is(&["иван"], &["петров"], Some("сергеевич")), "{full}");
         }
         assert_eq!(parts("Watson", "Noah", ""), is(&["noah"], &["watson"], None), "the fields are exchanged");
-        assert_eq!(parts("", "", "Роман Абрамович"), is(&["роман"], &["абрамович"], None));
+        assert_eq!(parts("", "", "Анна Сергеевна"), is(&["анна"], &[], Some("сергеевна")));
+        assert_eq!(parts("", "", "Абрамович Роман"), is(&["роман"], &["абрамович"], None));
         assert_eq!(parts("", "", "Анна"), is(&["анна"], &[], None));
         assert_eq!(parts("", "", "Петрова"), is(&[], &["петрова"], None));
         assert!(parts("", "", " ❤ ").is_empty());
