@@ -77,9 +77,15 @@ impl Request {
         self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The body as a JSON value. The leanest way to read it: a failure refuses the delivery and says where it stops being JSON.
+    /// The body as JSON that borrows its texts from it. The quickest way to read it: a failure refuses the delivery and says where it
+    /// stops being JSON.
+    pub fn node(&self) -> Result<json::Node<'_>, Failure> {
+        json::Node::parse(&self.body).map_err(|error| Failure::never("body.json", format!("the body is {error}")))
+    }
+
+    /// The body as a JSON value, with the same failure.
     pub fn value(&self) -> Result<Value, Failure> {
-        json::parse(&self.body).map_err(|error| Failure::never("body.json", format!("the body is {error}")))
+        self.node().map(json::Node::value)
     }
 
     /// The body as JSON. A failure refuses the delivery and says what does not fit.

@@ -1,12 +1,14 @@
 //! JSON with little machine code: every connector carries this, and `serde_json`'s own writer and typed reader are made anew
 //! for every type that passes through them (they were 600 kB of a messenger that understands all commands).
 //!
-//! Text is parsed into a [`Value`](serde_json::Value) ([`parse`]), Rust types are read out of that value ([`read`]), and written
-//! without a value in between ([`write()`]). The JSON is the same.
+//! A delivery is parsed into nodes that borrow its texts ([`Node`]), or into a [`Value`](serde_json::Value) ([`parse`]); Rust types
+//! are read out of that value ([`read`]), and written without a value in between ([`write()`]). The JSON is the same.
 
 mod fields;
 mod message;
+mod node;
 mod number;
+mod object;
 mod parse;
 mod plain;
 mod read;
@@ -14,6 +16,8 @@ mod write;
 
 pub use fields::Fields;
 pub(crate) use message::message_send;
+pub use node::Node;
+pub use object::Object;
 pub use parse::parse;
 pub use read::read;
 pub use write::write;

@@ -1,7 +1,7 @@
 //! What Telegram's answers mean: <https://core.telegram.org/bots/api#making-requests>.
 
-use patchbay_sdk::{Failure, json};
-use serde_json::Value;
+use patchbay_sdk::Failure;
+use patchbay_sdk::json::Node;
 
 /// An answer that is not a result.
 #[derive(Debug, PartialEq)]
@@ -22,16 +22,16 @@ impl From<Refusal> for Failure {
 }
 
 /// The result in an answer, or what its absence asks for.
-pub fn result(status: u16, body: &[u8]) -> Result<Value, Refusal> {
-    let mut answer: Value = json::parse(body).unwrap_or(Value::Null);
-    if (200..300).contains(&status) && answer.get("ok").and_then(Value::as_bool) == Some(true) {
-        return Ok(answer.get_mut("result").map(Value::take).unwrap_or_default());
+pub fn result(status: u16, body: &[u8]) -> Result<Node<'_>, Refusal> {
+    let mut answer = Node::parse(body).ok().and_then(Node::object).unwrap_or_default();
+    if (200..300).contains(&status) && answer.flag("ok") {
+        return Ok(answer.take("result").unwrap_or(Node::Null));
     }
-    let parameter = |name: &str| answer.get("parameters").and_then(|it| it.get(name)).and_then(Value::as_i64);
+    let parameter = |name: &str| answer.get("parameters").and_then(|it| it.get(name)).and_then(Node::as_i64);
     if let Some(chat) = parameter("migrate_to_chat_id") {
         return Err(Refusal::Moved(chat));
     }
-    let text = answer.get("description").and_then(Value::as_str).unwrap_or("the answer is not the JSON that Telegram documents");
+    let text = answer.peek_text("description").unwrap_or("the answer is not the JSON that Telegram documents");
     let wait = parameter("retry_after").and_then(|it| u64::try_from(it).ok());
     Err(Refusal::Failed(failure(status, text, wait)))
 }

@@ -1,7 +1,7 @@
 //! What sending, polling and checking need of the outside, so that tests can stand in for it.
 
 use patchbay_sdk::host::{self, Level, state};
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Fields, Node};
 use patchbay_sdk::{Failure, http};
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub trait Hub {
     /// Calls a method of the Bot API and takes the result out of the answer.
     fn call(&mut self, method: &str, parameters: &Fields, timeout_ms: u32) -> Result<Value, Refusal> {
         let (status, body) = self.post(method, parameters, timeout_ms).map_err(Refusal::Failed)?;
-        answer::result(status, &body)
+        answer::result(status, &body).map(Node::value)
     }
 }
 

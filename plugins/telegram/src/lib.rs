@@ -30,7 +30,7 @@ impl Connector for Telegram {
     const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
 
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        let event = map::event(request.value()?, config()?)?;
+        let event = map::event(request.node()?, config()?)?;
         Ok(Reply::ok(event.into_iter().collect()))
     }
 

@@ -1,32 +1,31 @@
 //! From an update to what it means for the hub.
 
 use patchbay_sdk::Failure;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::interaction::Message;
 use patchbay_sdk::schemas::{Detail, Direction, Event, Interaction, Person, Source, Timestamp};
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::payload::{Envelope, Update, User};
 use crate::{message, notice};
-use patchbay_sdk::json::Fields;
 
 /// The event that an update is. None: of no interest to the business.
-pub fn event(update: Value, config: Config) -> Result<Option<Event>, Failure> {
+pub fn event(update: Node, config: Config) -> Result<Option<Event>, Failure> {
     Update::check(&update)?;
     Ok(checked(update, config))
 }
 
 /// The event that an update is which passed [`Update::check`].
 #[must_use]
-pub fn checked(update: Value, config: Config) -> Option<Event> {
+pub fn checked(update: Node, config: Config) -> Option<Event> {
     let update = Update::read(update);
     let (what, content) = update.what?;
     let fact = match what.as_str() {
         // Typing into the bot's inline mode happens in other people's chats.
         "inline_query" | "chosen_inline_result" => None,
-        "callback_query" => button(Fields::new(content)?, config),
-        _ if Update::is_message(&what) => message::fact(&what, Fields::new(content)?, config),
+        "callback_query" => button(content.object()?, config),
+        _ if Update::is_message(&what) => message::fact(&what, content.object()?, config),
         _ => notice::fact(what, content, config),
     }?;
     Some(Event { id: update_key(update.id), occurred_at: fact.occurred_at, body: fact.body })
@@ -47,7 +46,7 @@ pub struct Fact {
 }
 
 /// Somebody pressed a button under a message. Telegram does not say when.
-fn button(mut query: Fields, config: Config) -> Option<Fact> {
+fn button(mut query: Object, config: Config) -> Option<Fact> {
     let person = query.object("from").map(User::read).map(User::person).unwrap_or_default();
     let choice = query.text("data");
     let under = query.object("message").map(|mut it| Envelope::take(&mut it));

@@ -1,9 +1,7 @@
 //! What came along with a message: files by reference, places, cards, polls.
 
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Extra, Name};
-use serde_json::Value;
-
-use patchbay_sdk::json::Fields;
 
 /// Fields of a message that hold one file.
 const FILES: [(&str, AttachmentKind); 8] = [
@@ -29,7 +27,7 @@ const COMPOSED: [&str; 5] = ["contact", "location", "paid_media", "photo", "venu
 /// True when somebody composed this, false when Telegram wrote it into the chat by itself: a message with none of these fields and
 /// some other one is a service message.
 #[must_use]
-pub fn is_composed(message: &Fields) -> bool {
+pub fn is_composed(message: &Object) -> bool {
     message.names().any(|it| TEXTS.contains(&it) || is_known(it))
 }
 
@@ -39,7 +37,7 @@ fn is_known(name: &str) -> bool {
 }
 
 /// Takes everything that came along.
-pub fn take(message: &mut Fields) -> Vec<Attachment> {
+pub fn take(message: &mut Object) -> Vec<Attachment> {
     let mut found = Vec::new();
     // Most messages are nothing but text: one look at their few names instead of one search for each of ours.
     if !message.names().any(|it| !TEXTS.contains(&it) && is_known(it)) {
@@ -55,7 +53,7 @@ pub fn take(message: &mut Fields) -> Vec<Attachment> {
     }
     found.extend(largest(message.list("photo")));
     if let Some(mut paid) = message.object("paid_media") {
-        found.extend(paid.list("paid_media").into_iter().filter_map(Fields::new).map(paid_item));
+        found.extend(paid.list("paid_media").into_iter().filter_map(Node::object).map(paid_item));
     }
     if let Some(venue) = message.object("venue") {
         message.take("location"); // the venue has it
@@ -78,7 +76,7 @@ pub fn take(message: &mut Fields) -> Vec<Attachment> {
 }
 
 #[inline(never)]
-fn file(kind: AttachmentKind, name: &str, mut fields: Fields) -> Attachment {
+fn file(kind: AttachmentKind, name: &str, mut fields: Object) -> Attachment {
     let mut file = attachment(kind);
     file.reference = fields.text("file_id");
     file.name = fields.text("file_name");
@@ -92,14 +90,14 @@ fn file(kind: AttachmentKind, name: &str, mut fields: Fields) -> Attachment {
 
 /// The largest of the sizes in which Telegram keeps a picture.
 #[inline(never)]
-fn largest(sizes: Vec<Value>) -> Option<Attachment> {
-    let side = |it: &Value, name: &str| it.get(name).and_then(Value::as_i64).unwrap_or(0);
-    let area = |it: &Value| side(it, "width").saturating_mul(side(it, "height"));
-    let fields = sizes.into_iter().max_by_key(area).and_then(Fields::new)?;
+fn largest(sizes: Vec<Node>) -> Option<Attachment> {
+    let side = |it: &Node, name: &str| it.get(name).and_then(Node::as_i64).unwrap_or(0);
+    let area = |it: &Node| side(it, "width").saturating_mul(side(it, "height"));
+    let fields = sizes.into_iter().max_by_key(area).and_then(Node::object)?;
     Some(file(AttachmentKind::Photo, "photo", fields))
 }
 
-fn paid_item(mut item: Fields) -> Attachment {
+fn paid_item(mut item: Object) -> Attachment {
     if let Some(video) = item.object("video") {
         return file(AttachmentKind::Video, "video", video);
     }
@@ -108,7 +106,7 @@ fn paid_item(mut item: Fields) -> Attachment {
 
 /// A point on the map or a place with a name. The coordinates stand in `extra` as `latitude` and `longitude`.
 #[inline(never)]
-fn place(mut fields: Fields) -> Attachment {
+fn place(mut fields: Object) -> Attachment {
     let mut place = attachment(AttachmentKind::Location);
     place.name = fields.peek_text("title").map(str::to_owned);
     if let Some(mut point) = fields.object("location") {
@@ -122,7 +120,7 @@ fn place(mut fields: Fields) -> Attachment {
 }
 
 #[inline(never)]
-fn thing(name: &str, mut fields: Fields) -> Attachment {
+fn thing(name: &str, mut fields: Object) -> Attachment {
     fields.put_text("type", name);
     Attachment { extra: fields.rest(), ..attachment(AttachmentKind::Other) }
 }

@@ -1,5 +1,6 @@
 //! Messages of private chats, groups, channels and business accounts.
 
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::interaction::{Message, Revision};
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Author, Detail, Direction, Identity, Interaction, Person, Source};
@@ -9,10 +10,9 @@ use crate::config::Config;
 use crate::map::Fact;
 use crate::payload::{Chat, Envelope, User};
 use crate::{media, notice};
-use patchbay_sdk::json::Fields;
 
 /// The fact that a message is. `what` is the name of the update's field.
-pub fn fact(what: &str, mut fields: Fields, config: Config) -> Option<Fact> {
+pub fn fact(what: &str, mut fields: Object, config: Config) -> Option<Fact> {
     let mut envelope = Envelope::take(&mut fields);
     if config.ignores(&envelope.chat) {
         return None;
@@ -52,7 +52,7 @@ pub fn fact(what: &str, mut fields: Fields, config: Config) -> Option<Fact> {
 }
 
 /// What a message is where nobody says anything in it: a service message, or one of many steps of somebody who shares where they are.
-fn not_said(edited: bool, submitted: bool, fields: &mut Fields) -> Option<String> {
+fn not_said(edited: bool, submitted: bool, fields: &mut Object) -> Option<String> {
     let is_moving = edited && fields.peek("location").is_some_and(|it| it.get("live_period").is_some());
     if is_moving {
         return Some("live_location".to_owned());
@@ -77,7 +77,7 @@ impl Side {
     }
 }
 
-fn side(is_channel: bool, envelope: &mut Envelope, fields: &mut Fields, attachments: &[Attachment]) -> Side {
+fn side(is_channel: bool, envelope: &mut Envelope, fields: &mut Object, attachments: &[Attachment]) -> Side {
     let chat = &envelope.chat;
     let in_private = || chat.is_private.then(|| chat.person());
     let signature = fields.text("author_signature");
@@ -130,7 +130,7 @@ fn start(text: &str) -> Option<String> {
 }
 
 /// The name of who wrote it first, by today's `forward_origin` or by the fields that stood for it until Bot API 7.0.
-fn forwarded_from(fields: &mut Fields) -> Option<String> {
+fn forwarded_from(fields: &mut Object) -> Option<String> {
     let (user, chat, name) = match fields.object("forward_origin") {
         Some(mut origin) => {
             (origin.object("sender_user"), origin.object("sender_chat").or_else(|| origin.object("chat")), origin.text("sender_user_name"))

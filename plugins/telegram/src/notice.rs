@@ -1,15 +1,14 @@
 //! What is worth keeping but is not said by anybody: service messages, members, reactions, votes, payments, and updates that
 //! Telegram may add one day.
 
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::{ConversationRef, Identity, Notice, Person, Timestamp};
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::map::{Fact, person};
 use crate::payload::{Chat, Envelope, User, time};
 use crate::place::Part;
-use patchbay_sdk::json::Fields;
 
 /// Fields that any message may have: none of them says what a service message is about.
 const COMMON: [&str; 22] = [
@@ -41,15 +40,15 @@ const COMMON: [&str; 22] = [
 const OLD_NAMES: [&str; 4] = ["left_chat_participant", "new_chat_member", "new_chat_participant", "voice_chat_started"];
 
 /// What a message without content tells: `pinned_message`, `new_chat_members`. None: nothing at all.
-pub fn service_name(message: &mut Fields) -> Option<String> {
+pub fn service_name(message: &mut Object) -> Option<String> {
     for name in OLD_NAMES {
         message.take(name);
     }
-    message.names().find(|it| !COMMON.contains(it) && !it.starts_with("forward_")).map(str::to_owned)
+    message.names().filter(|it| !COMMON.contains(it) && !it.starts_with("forward_")).min().map(str::to_owned)
 }
 
 /// A message that Telegram wrote into the chat by itself.
-pub fn service(what: String, envelope: Envelope, mut fields: Fields) -> Fact {
+pub fn service(what: String, envelope: Envelope, mut fields: Object) -> Fact {
     let conversation = envelope.conversation();
     let mut about = match &envelope.sender_chat {
         Some(chat) => Some(chat.person()),
@@ -64,11 +63,11 @@ pub fn service(what: String, envelope: Envelope, mut fields: Fields) -> Fact {
 }
 
 /// Any update that is neither a message nor a button.
-pub fn fact(what: String, content: Value, config: Config) -> Option<Fact> {
+pub fn fact(what: String, content: Node, config: Config) -> Option<Fact> {
     let mut fields = match content {
-        Value::Object(fields) => Fields::from(fields),
+        Node::Object(fields) => fields,
         content => {
-            let mut fields = Fields::default();
+            let mut fields = Object::default();
             fields.put(&what, content);
             fields
         }
@@ -86,7 +85,7 @@ pub fn fact(what: String, content: Value, config: Config) -> Option<Fact> {
             let mut boost = fields.object("boost").unwrap_or_default();
             about = user_in(&mut boost, "source");
             occurred_at = time(&mut boost, "add_date");
-            fields.put("boost", boost.value());
+            fields.put("boost", Node::Object(boost));
         }
         "removed_chat_boost" => {
             about = user_in(&mut fields, "source");
@@ -104,13 +103,13 @@ pub fn fact(what: String, content: Value, config: Config) -> Option<Fact> {
     Some(told(what, occurred_at, about, conversation, chat, fields))
 }
 
-fn told(
+fn told<'a>(
     what: String,
     occurred_at: Option<Timestamp>,
     person: Option<Person>,
     conversation: Option<ConversationRef>,
-    chat: Option<Chat>,
-    mut extra: Fields,
+    chat: Option<Chat<'a>>,
+    mut extra: Object<'a>,
 ) -> Fact {
     if let Some(chat) = chat {
         chat.tell(&mut extra);
@@ -119,7 +118,7 @@ fn told(
 }
 
 /// The person whom an update is about.
-fn whom(fields: &mut Fields) -> Option<Person> {
+fn whom(fields: &mut Object) -> Option<Person> {
     if let Some(user) = fields.object("from").or_else(|| fields.object("user")) {
         return person(User::read(user));
     }
@@ -128,17 +127,17 @@ fn whom(fields: &mut Fields) -> Option<Person> {
 }
 
 /// Takes the user out of an object that otherwise stays where it is.
-fn user_in(fields: &mut Fields, name: &str) -> Option<Person> {
+fn user_in(fields: &mut Object, name: &str) -> Option<Person> {
     let mut object = fields.object(name)?;
     let user = object.object("user").map(User::read);
-    fields.put(name, object.value());
+    fields.put(name, Node::Object(object));
     user.and_then(person)
 }
 
 /// Adds what the person typed into the order form of a payment.
-fn stated(person: &mut Option<Person>, order: Option<&Value>) {
+fn stated(person: &mut Option<Person>, order: Option<&Node>) {
     let (Some(person), Some(order)) = (person, order) else { return };
-    let text = |name: &str| order.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
+    let text = |name: &str| order.get(name).and_then(Node::as_str).filter(|it| !it.is_empty());
     person.identities.extend(text("phone_number").map(|it| Identity::phone(it).stated()));
     person.identities.extend(text("email").map(|it| Identity::email(it).stated()));
 }

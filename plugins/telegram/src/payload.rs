@@ -1,34 +1,33 @@
 //! Telegram's own shapes, as far as the mapping names their fields: <https://core.telegram.org/bots/api#available-types>.
 
 use patchbay_sdk::Failure;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::{ConversationRef, Extra, Identity, Name, Person, Timestamp};
-use serde_json::Value;
 
 use crate::place::{Part, Place};
-use patchbay_sdk::json::Fields;
 
 /// One update: what Telegram posts, and what `getUpdates` lists.
 #[derive(Debug)]
-pub struct Update {
+pub struct Update<'a> {
     /// Rising; the same update has the same id, whichever way it comes.
     pub id: i64,
     /// The name of its one field (`message`, `callback_query`) and what stands there. None: nothing at all.
-    pub what: Option<(String, Value)>,
+    pub what: Option<(String, Node<'a>)>,
 }
 
 /// Updates that are a message.
 const MESSAGES: [&str; 7] =
     ["message", "edited_message", "business_message", "edited_business_message", "channel_post", "edited_channel_post", "guest_message"];
 
-impl Update {
+impl<'a> Update<'a> {
     /// Says what is wrong with something that is no update, or with a message that could belong to any chat.
-    pub fn check(update: &Value) -> Result<(), Failure> {
-        let has = |it: &Value, name: &str| it.get(name).and_then(|it| it.get("id")).is_some_and(Value::is_i64);
-        let fault = if !update.is_object() {
+    pub fn check(update: &Node) -> Result<(), Failure> {
+        let has = |it: &Node, name: &str| it.get(name).and_then(|it| it.get("id")).and_then(Node::as_i64).is_some();
+        let fault = if !matches!(update, Node::Object(_)) {
             "an update is a JSON object"
-        } else if !update.get("update_id").is_some_and(Value::is_i64) {
+        } else if update.get("update_id").and_then(Node::as_i64).is_none() {
             "`update_id` is missing or not a whole number"
-        } else if !MESSAGES.iter().filter_map(|it| update.get(*it)).all(|it| has(it, "chat")) {
+        } else if !MESSAGES.iter().filter_map(|it| update.get(it)).all(|it| has(it, "chat")) {
             "the message has no `chat.id`, or one that is not a whole number"
         } else if !update.get("callback_query").is_none_or(|it| has(it, "from")) {
             "the callback query has no `from.id`, or one that is not a whole number"
@@ -40,10 +39,11 @@ impl Update {
 
     /// Reads the envelope of an update that was checked. What is inside is read by the mapping.
     #[must_use]
-    pub fn read(update: Value) -> Self {
-        let mut fields = Fields::new(update).unwrap_or_default();
+    pub fn read(update: Node<'a>) -> Self {
+        let mut fields = update.object().unwrap_or_default();
         let id = fields.int("update_id").unwrap_or_default();
-        Self { id, what: fields.rest().into_iter().find(|(_, it)| !it.is_null()) }
+        let what = fields.names().filter(|it| fields.peek(it).is_some()).min().map(str::to_owned);
+        Self { id, what: what.and_then(|it| fields.take(&it).map(|content| (it, content))) }
     }
 
     /// True for updates that are a message.
@@ -70,7 +70,7 @@ impl User {
     /// Reads an account.
     #[inline(never)]
     #[must_use]
-    pub fn read(mut fields: Fields) -> Self {
+    pub fn read(mut fields: Object) -> Self {
         Self {
             id: fields.int("id"),
             is_bot: fields.flag("is_bot"),
@@ -103,7 +103,7 @@ impl User {
 
 /// A private chat, group or channel.
 #[derive(Debug)]
-pub struct Chat {
+pub struct Chat<'a> {
     /// Negative for groups and channels.
     pub id: i64,
     /// True for a chat with one person.
@@ -114,14 +114,14 @@ pub struct Chat {
     pub title: Option<String>,
     name: Name,
     username: Option<String>,
-    rest: Fields,
+    rest: Object<'a>,
 }
 
-impl Chat {
+impl<'a> Chat<'a> {
     /// Reads a chat.
     #[inline(never)]
     #[must_use]
-    pub fn read(mut fields: Fields) -> Self {
+    pub fn read(mut fields: Object<'a>) -> Self {
         let id = fields.int("id").unwrap_or_default();
         let title = fields.text("title");
         Self {
@@ -154,19 +154,19 @@ impl Chat {
 
     /// Adds what else is known of a group or channel.
     #[inline(never)]
-    pub fn tell(mut self, extra: &mut Fields) {
+    pub fn tell(mut self, extra: &mut Object<'a>) {
         if !self.is_private {
             if let Some(username) = self.username {
-                self.rest.put("username", Value::String(username));
+                self.rest.put_text("username", &username);
             }
-            extra.put("chat", self.rest.value());
+            extra.put("chat", Node::Object(self.rest));
         }
     }
 }
 
 /// The envelope of a message: everything but what was said.
 #[derive(Debug)]
-pub struct Envelope {
+pub struct Envelope<'a> {
     /// Unique within the chat.
     pub id: Option<i64>,
     /// When it was sent.
@@ -174,21 +174,21 @@ pub struct Envelope {
     /// When it was last edited.
     pub edit_date: Option<Timestamp>,
     /// Where it stands.
-    pub chat: Chat,
+    pub chat: Chat<'a>,
     /// Who wrote it. None in channels.
     pub from: Option<User>,
     /// The group or channel on whose behalf it was written.
-    pub sender_chat: Option<Chat>,
+    pub sender_chat: Option<Chat<'a>>,
     /// The part of the chat that an answer must name.
     pub part: Part,
     /// The person of a topic in a channel's direct messages.
     pub topic_user: Option<User>,
 }
 
-impl Envelope {
+impl<'a> Envelope<'a> {
     /// Takes the envelope out of a message; the content stays in `fields`.
     #[inline(never)]
-    pub fn take(fields: &mut Fields) -> Self {
+    pub fn take(fields: &mut Object<'a>) -> Self {
         let chat = Chat::read(fields.object("chat").unwrap_or_default());
         let mut direct = fields.object("direct_messages_topic");
         let is_topic = fields.flag("is_topic_message");
@@ -228,7 +228,7 @@ impl Envelope {
 
 /// Takes a time in seconds since 1970. Zero means that Telegram does not say.
 #[inline(never)]
-pub fn time(fields: &mut Fields, key: &str) -> Option<Timestamp> {
+pub fn time(fields: &mut Object, key: &str) -> Option<Timestamp> {
     fields.int(key).filter(|it| *it > 0).and_then(|it| Timestamp::from_second(it).ok())
 }
 

@@ -1,13 +1,13 @@
 //! Asks Telegram what is new.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Fields, Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::{Event, Notice};
 use patchbay_sdk::{Failure, Page};
 use serde_json::Value;
 
+use crate::answer;
 use crate::config::Config;
-
 use crate::hub::Hub;
 use crate::map;
 use crate::payload::Update;
@@ -58,7 +58,8 @@ pub fn poll(hub: &mut impl Hub, cursor: Option<&str>, limit: u32, config: Config
     question.put_int("limit", limit.into());
     question.put_int("timeout", WAIT_S.into());
     question.put_list("allowed_updates", allowed);
-    let Value::Array(updates) = hub.call("getUpdates", &question, TIMEOUT_MS)? else {
+    let (status, body) = hub.post("getUpdates", &question, TIMEOUT_MS)?;
+    let Node::List(updates) = answer::result(status, &body)? else {
         return Err(Failure::later("telegram.unavailable", "getUpdates did not answer with a list"));
     };
     let more = updates.len() >= limit as usize;
@@ -68,16 +69,16 @@ pub fn poll(hub: &mut impl Hub, cursor: Option<&str>, limit: u32, config: Config
 }
 
 /// One update that cannot be read must not hold up those behind it: it is kept as it is.
-fn event(update: Value, config: Config) -> Option<Event> {
+fn event(update: Node, config: Config) -> Option<Event> {
     let Err(failure) = Update::check(&update) else { return map::checked(update, config) };
     let id = update_id(&update).map_or_else(|| "update:unreadable".to_owned(), map::update_key);
-    let mut extra = Fields::default();
+    let mut extra = Object::default();
     extra.put_text("reason", &failure.message);
     extra.put("update", update);
     let notice = Notice { what: "unreadable_update".to_owned(), person: None, conversation: None, extra: extra.rest() };
     Some(Event { id, occurred_at: None, body: EventBody::Other(notice) })
 }
 
-fn update_id(update: &Value) -> Option<i64> {
-    update.get("update_id").and_then(Value::as_i64)
+fn update_id(update: &Node) -> Option<i64> {
+    update.get("update_id").and_then(Node::as_i64)
 }

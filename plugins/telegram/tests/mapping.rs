@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use patchbay_sdk::Retry;
+use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::interaction::Revision;
 use patchbay_sdk::schemas::{AttachmentKind, Detail, Event, EventBody, Interaction, Notice, Outline};
+use patchbay_sdk::{Failure, Retry};
 use serde_json::{Value, json};
 use telegram::config::{Config, Groups};
 use telegram::map;
@@ -19,9 +20,16 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-fn read(file: &str) -> Value {
-    let text = fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+fn text(file: &str) -> Vec<u8> {
+    fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn mapped(fixture: &str, config: Config) -> Result<Option<Event>, Failure> {
+    of(&text(&format!("{fixture}.json")), config)
+}
+
+fn of(body: &[u8], config: Config) -> Result<Option<Event>, Failure> {
+    map::event(Node::parse(body).expect("JSON"), config)
 }
 
 fn fixtures() -> Vec<String> {
@@ -32,7 +40,7 @@ fn fixtures() -> Vec<String> {
 }
 
 fn event(fixture: &str) -> Event {
-    map::event(read(&format!("{fixture}.json")), Config::default()).expect(fixture).expect(fixture)
+    mapped(fixture, Config::default()).expect(fixture).expect(fixture)
 }
 
 fn message(fixture: &str) -> Interaction {
@@ -73,8 +81,8 @@ fn every_fixture_becomes_what_its_expectation_says() {
     let names = fixtures();
     assert!(names.len() > 50, "{} fixtures", names.len());
     for name in names {
-        let expected = read(&format!("{name}.expect.json"));
-        let outcome = map::event(read(&format!("{name}.json")), Config::default());
+        let expected: Value = serde_json::from_slice(&text(&format!("{name}.expect.json"))).expect(&name);
+        let outcome = mapped(&name, Config::default());
         if expected["malformed"] == json!(true) {
             let failure = outcome.expect_err(&name);
             assert_eq!((failure.code.as_str(), failure.retry), ("telegram.update", Retry::Never), "{name}");
@@ -97,7 +105,7 @@ fn every_fixture_becomes_what_its_expectation_says() {
 fn every_event_is_valid_by_the_schemas() {
     let validator = shapes::validator();
     for name in fixtures() {
-        if let Ok(Some(event)) = map::event(read(&format!("{name}.json")), Config::default()) {
+        if let Ok(Some(event)) = mapped(&name, Config::default()) {
             assert_eq!(shapes::faults(&validator, &event), Vec::<String>::new(), "{name}");
         }
     }
@@ -211,32 +219,32 @@ fn fields_without_a_place_travel_in_extra() {
 fn groups_and_channels_can_be_left_out() {
     let config = Config { groups: Groups::Ignore, ..Config::default() };
     for name in ["topic", "channel-post", "reaction", "joined", "button-in-a-topic", "boost", "teloxide-group-pinned-service"] {
-        assert_eq!(map::event(read(&format!("{name}.json")), config), Ok(None), "{name}");
+        assert_eq!(mapped(name, config), Ok(None), "{name}");
     }
     for name in ["phpbot-private-hi", "business-in", "blocked", "docs-callback-query"] {
-        assert!(map::event(read(&format!("{name}.json")), config).expect(name).is_some(), "{name}");
+        assert!(mapped(name, config).expect(name).is_some(), "{name}");
     }
 }
 
 #[test]
 fn a_refusal_names_the_field_that_is_wrong() {
-    let reason = |body: Value| map::event(body, Config::default()).expect_err("malformed").message;
-    assert_eq!(reason(read("malformed-no-id.json")), "`update_id` is missing or not a whole number");
-    assert_eq!(reason(read("malformed-chat.json")), "the message has no `chat.id`, or one that is not a whole number");
-    assert_eq!(reason(json!({ "update_id": 1, "message": 5 })), "the message has no `chat.id`, or one that is not a whole number");
+    let reason = |body: &[u8]| of(body, Config::default()).expect_err("malformed").message;
+    assert_eq!(reason(&text("malformed-no-id.json")), "`update_id` is missing or not a whole number");
+    assert_eq!(reason(&text("malformed-chat.json")), "the message has no `chat.id`, or one that is not a whole number");
+    assert_eq!(reason(br#"{"update_id": 1, "message": 5}"#), "the message has no `chat.id`, or one that is not a whole number");
     assert_eq!(
-        reason(json!({ "update_id": 1, "callback_query": {} })),
+        reason(br#"{"update_id": 1, "callback_query": {}}"#),
         "the callback query has no `from.id`, or one that is not a whole number"
     );
-    assert_eq!(reason(json!([])), "an update is a JSON object");
-    assert_eq!(reason(json!({ "update_id": "1" })), "`update_id` is missing or not a whole number");
+    assert_eq!(reason(b"[]"), "an update is a JSON object");
+    assert_eq!(reason(br#"{"update_id": "1"}"#), "`update_id` is missing or not a whole number");
 }
 
 #[test]
 fn a_field_of_an_unknown_form_is_kept_and_costs_nothing_else() {
     let odd = json!({ "update_id": 1, "message": { "message_id": 7, "date": 1, "chat": { "id": 5, "type": "private" }, "from": { "id": 5, "first_name": 1 },
         "text": "hi", "contact": [1], "photo": { "a": 1 } } });
-    let event = map::event(odd, Config::default()).expect("readable").expect("an event");
+    let event = of(odd.to_string().as_bytes(), Config::default()).expect("readable").expect("an event");
     let EventBody::Message(message) = event.body else { panic!("a message") };
     assert_eq!((message.text.as_deref(), message.person.extra["first_name"].clone()), (Some("hi"), json!(1)));
     assert_eq!((message.extra["contact"].clone(), message.extra["photo"].clone()), (json!([1]), json!({ "a": 1 })));
