@@ -267,6 +267,7 @@ impl Hub {
             way: Way::Webhook,
             request: None,
             body,
+            fingerprint: None,
             received_at: view.received_at,
             reading,
             cursor: None,

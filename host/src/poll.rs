@@ -134,6 +134,7 @@ impl Poller {
             way: Way::Poll,
             request: None,
             body,
+            fingerprint: None,
             received_at: self.hub.store.clock.now(),
             reading: Reading::Events(events.into_iter().map(reading::check).collect()),
             cursor: next_cursor,

@@ -50,6 +50,32 @@ async fn a_dead_delivery_is_redriven_through_the_connectors_next_version() {
 }
 
 #[tokio::test]
+async fn a_vendor_that_tries_until_it_works_leaves_no_dead_letter() {
+    for engine in Engine::each() {
+        let mut hub = Hub::start(engine).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        let body = json!({ "id": "p", "text": "read me in the end" });
+        for _ in 0..3 {
+            assert_eq!(source.post_to("/panic", &body).await.status, 500);
+        }
+        let dead = hub.api().all("/dead-letters").await;
+        assert_eq!(dead.len(), 1, "one for all tries: {dead:?}");
+
+        hub.kill();
+        hub.folder().install("mended", "misbehaving");
+        hub.serve().await;
+        assert_eq!(source.post_to("/panic", &body).await.status, 200);
+        assert!(hub.api().all("/dead-letters").await.is_empty());
+        assert_eq!(hub.api().all("/interactions").await.len(), 1);
+        let sums = hub.api().sums(&source.id).await;
+        assert_eq!([&sums["received"], &sums["accepted"], &sums["duplicate"], &sums["dead"]], [4, 1, 3, 0], "{sums}");
+        // Nothing is left to redrive.
+        let path = format!("/dead-letters/{}/redrive", dead[0]["id"].as_str().unwrap());
+        assert_eq!(hub.api().post(&path, &Value::Null).await.status, 404);
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_cannot_fill_the_disk_with_what_no_connector_can_read() {
     const POSTS: u64 = 300;
     const QUOTA: u64 = 16 << 20;

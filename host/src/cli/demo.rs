@@ -266,6 +266,7 @@ async fn perform_here(out: Out, hub: &Hub, acts: &[Act]) -> Result<(), Failure> 
             way: Way::Webhook,
             request: Some(reading::kept(&request, &["x-telegram-bot-api-secret-token"])),
             body: request.body,
+            fingerprint: None,
             received_at,
             reading: read.reading,
             cursor: None,

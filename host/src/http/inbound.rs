@@ -105,12 +105,14 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
         return Err(Turned::Overloaded);
     }
     let hidden: Vec<&str> = HIDDEN.into_iter().chain(webhook.verify.iter().filter_map(credential_header)).collect();
+    let fingerprint = reading::fingerprint(&request);
     let intake = Intake {
         id: app.hub.store.ids.next(),
         origin: running.origin.clone(),
         way: Way::Webhook,
         request: Some(surroundings.redact(&reading::kept(&request, &hidden))),
         body: request.body,
+        fingerprint: Some(fingerprint),
         received_at,
         reading: read.reading,
         cursor: None,
@@ -200,7 +202,7 @@ fn turned(turned: &Turned) -> Response<Body> {
 }
 
 fn later(seconds: u64) -> Response<Body> {
-    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "nothing was kept; send it again later\n");
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "not taken; send it again later\n");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

@@ -18,7 +18,7 @@ pub struct DeliveryView {
     pub origin: String,
     /// `accepted`, `duplicate`, `ignored`, `refused` or `dead`
     pub outcome: String,
-    /// Why it was refused or is dead.
+    /// Why it was refused or is dead; of a duplicate of a dead one, which one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Method, path, query and headers, without credentials.

@@ -179,6 +179,7 @@ impl Store {
             way: Way::Sent,
             request: None,
             body: Vec::new(),
+            fingerprint: None,
             received_at: now,
             reading: Reading::Events(vec![sent(id)]),
             cursor: None,

@@ -69,6 +69,7 @@ impl World {
             way: Way::Webhook,
             request: Some(json!({ "method": "POST", "path": "", "query": "", "headers": [] }).to_string()),
             body: b"\xff raw".to_vec(),
+            fingerprint: None,
             received_at: self.store.clock.now(),
             reading,
             cursor: None,
@@ -257,6 +258,46 @@ fn what_is_dead_is_kept_and_can_be_redriven() {
         assert_eq!(world.store.deliveries(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap()[0].outcome, "accepted");
         world.assert_sound().await;
         assert!(world.store.redrive_delivery(Outcome::Dead, &mended, &world.contexts, 100).await.is_err(), "once is enough");
+        world.assert_sound().await;
+    });
+}
+
+#[test]
+fn tries_of_a_vendor_are_one_dead_letter_that_a_successful_one_closes() {
+    on_both("again", |world| async move {
+        let workspace = world.origin.workspace;
+        let failed = |fingerprint: &str| Intake {
+            fingerprint: Some(fingerprint.to_owned()),
+            ..world.intake(Reading::Dead("vendor.down: later".to_owned()))
+        };
+        // In one batch and in the next one.
+        assert_eq!(world.ingest(&[failed("a"), failed("a"), failed("b")]).await, [Outcome::Dead, Outcome::Duplicate, Outcome::Dead]);
+        assert_eq!(world.ingest(&[failed("a")]).await, [Outcome::Duplicate]);
+        world.assert_sound().await;
+        assert_eq!(world.store.dead_letters(workspace, None, None, 10).await.unwrap().len(), 2);
+
+        let read = Intake { fingerprint: Some("a".to_owned()), ..world.said("1", vec![Identity::handle("42")]) };
+        assert_eq!(world.ingest(std::slice::from_ref(&read)).await, [Outcome::Accepted]);
+        world.assert_sound().await;
+        let dead = world.store.dead_letters(workspace, None, None, 10).await.unwrap();
+        assert_eq!(dead.len(), 1, "the other body is still dead: {dead:?}");
+        let kept = world.store.deliveries(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap();
+        let closed = kept.iter().find(|it| it.reason.as_ref().is_some_and(|it| it.contains(&read.id.to_string()))).unwrap();
+        assert_eq!(closed.outcome, "duplicate");
+        let sums = world.store.sums(workspace).await.unwrap();
+        let ours = sums.iter().find(|it| it.connection == world.origin.connection.to_string()).unwrap();
+        assert_eq!((ours.received, ours.accepted, ours.duplicate, ours.dead), (5, 1, 3, 1));
+
+        // A failure after that is a new one.
+        assert_eq!(world.ingest(&[failed("a")]).await, [Outcome::Dead]);
+        // An event that does not fit its schema is no failure of the connector: a repeat does not close it.
+        let mut misfit = Intake { fingerprint: Some("c".to_owned()), ..world.said("2", Vec::new()) };
+        if let Reading::Events(events) = &mut misfit.reading {
+            events[0].body = Err("/payload/text: no".to_owned());
+        }
+        let again = Intake { id: world.store.ids.next(), ..misfit.clone() };
+        assert_eq!(world.ingest(&[misfit, again]).await, [Outcome::Dead, Outcome::Duplicate]);
+        assert_eq!(world.store.dead_letters(workspace, None, None, 10).await.unwrap().len(), 3);
         world.assert_sound().await;
     });
 }

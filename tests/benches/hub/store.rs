@@ -69,7 +69,11 @@ pub fn batches(database: &Database) {
                 spent += started.elapsed();
                 batches += 1;
             }
-            figure(&format!("{}: a batch of {size}", database.kind), format!("{:.2} ms", spent.as_secs_f64() * 1e3 / f64::from(batches)), "");
+            figure(
+                &format!("{}: a batch of {size}", database.kind),
+                format!("{:.2} ms", spent.as_secs_f64() * 1e3 / f64::from(batches)),
+                "",
+            );
         }
         hub.store.close().await;
     });
@@ -92,6 +96,7 @@ pub async fn intake(hub: &Hub, running: &patchbay_host::registry::Running, updat
         way: Way::Webhook,
         request: Some(reading::kept(&request, &[])),
         body,
+        fingerprint: Some(reading::fingerprint(&request)),
         received_at: hub.store.clock.now(),
         reading: read.reading,
         cursor: None,
@@ -101,6 +106,7 @@ pub async fn intake(hub: &Hub, running: &patchbay_host::registry::Running, updat
 /// The same delivery as another update, of a person who is new every so often.
 pub fn again(hub: &Hub, template: &Intake, update: u64) -> Intake {
     let mut intake = Intake { id: hub.store.ids.next(), received_at: hub.store.clock.now(), ..template.clone() };
+    intake.fingerprint = Some(format!("{update:032x}"));
     if let Reading::Events(events) = &mut intake.reading {
         for event in events {
             event.key = format!("update:{update}");

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use patchbay_schemas::{Qualification, Responsible, Stage, Temperature, Timestamp};
 
 use super::{Intake, Reading};
-use crate::ids::{ConnectionId, ContactId, ConversationId, LeadId, WorkspaceId};
+use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, LeadId, WorkspaceId};
 use crate::rules::identity::{Heard, IdentityKey, normalise};
 
 /// What the database knows about the keys of a batch. The planner keeps it up to date with what it plans.
@@ -25,6 +25,8 @@ pub struct Known {
     pub references: HashMap<(ConnectionId, String), LeadId>,
     /// What each connection holds of refused and dead deliveries.
     pub quarantine: HashMap<ConnectionId, Quarantine>,
+    /// Dead deliveries on which the connector failed, by their fingerprint.
+    pub failed: HashMap<(ConnectionId, String), Vec<DeliveryId>>,
 }
 
 /// What a connection holds of refused and dead deliveries.
@@ -114,6 +116,8 @@ pub struct Keys {
     pub references: HashSet<(ConnectionId, String)>,
     /// Connections whose quarantine may grow.
     pub troubled: HashSet<ConnectionId>,
+    /// Fingerprints of deliveries.
+    pub fingerprints: HashSet<(ConnectionId, String)>,
 }
 
 impl Keys {
@@ -121,6 +125,7 @@ impl Keys {
     pub fn of<'r>(batch: &[Intake], region: impl Fn(WorkspaceId) -> &'r str) -> Self {
         let mut keys = Self::default();
         for intake in batch {
+            keys.fingerprints.extend(intake.fingerprint.iter().map(|it| (intake.origin.connection, it.clone())));
             let Reading::Events(events) = &intake.reading else {
                 keys.troubled.insert(intake.origin.connection);
                 continue;

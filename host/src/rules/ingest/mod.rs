@@ -13,6 +13,7 @@ mod planner;
 pub use known::{ContactState, ConversationState, Keys, Known, LeadState, Quarantine};
 pub use plan::{
     Ask, Counted, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan,
+    Repeated,
 };
 pub use planner::{Context, Planner, Settings};
 
@@ -34,6 +35,8 @@ pub struct Intake {
     pub request: Option<String>,
     /// Byte for byte.
     pub body: Vec<u8>,
+    /// The same for whatever a vendor sends again: see [`crate::reading::fingerprint`]. None where nobody repeats.
+    pub fingerprint: Option<String>,
     /// When it was received.
     pub received_at: Timestamp,
     /// What the connector made of it.
@@ -121,7 +124,7 @@ pub struct Committed {
 pub enum Outcome {
     /// At least one event is new.
     Accepted,
-    /// Every event was there before.
+    /// Every event was there before, or the vendor sent the same bytes again after the connector had failed on them.
     Duplicate,
     /// No event in it.
     Ignored,

@@ -13,6 +13,8 @@ use crate::rules::identity::IdentityKey;
 pub struct Plan {
     /// One for each delivery.
     pub deliveries: Vec<NewDelivery>,
+    /// Dead deliveries that the vendor sent again and that were read this time.
+    pub repeated: Vec<Repeated>,
     /// New events, dead ones among them.
     pub events: Vec<NewEvent>,
     /// New people.
@@ -77,7 +79,7 @@ pub struct NewDelivery {
     pub way: Way,
     /// What became of it.
     pub outcome: Outcome,
-    /// Why it was refused or is dead.
+    /// Why it was refused or is dead; of a duplicate, the dead one that it repeats.
     pub reason: Option<String>,
     /// JSON of the request without its body.
     pub request: Option<String>,
@@ -87,6 +89,19 @@ pub struct NewDelivery {
     pub size: usize,
     /// When it was received.
     pub received_at: Timestamp,
+    /// By which it is known again; only where the connector failed on it.
+    pub fingerprint: Option<String>,
+}
+
+/// A dead delivery that the vendor sent again: what it holds stands in the other one, so it is a duplicate from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated {
+    /// Connection.
+    pub connection: ConnectionId,
+    /// The dead one.
+    pub dead: DeliveryId,
+    /// The one that was read.
+    pub by: DeliveryId,
 }
 
 /// A row of `events`.

@@ -7,7 +7,7 @@ use patchbay_schemas::{
 };
 
 use super::plan::{
-    Ask, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan,
+    Ask, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan, Repeated,
 };
 use super::{CheckedEvent, Committed, ContactState, ConversationState, Intake, Known, LeadState, Origin, Outcome, Reading, Way, people};
 use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, Ids, LeadId, WorkspaceId};
@@ -74,7 +74,13 @@ impl<'a> Planner<'a> {
         let Intake { id, origin, way, received_at, .. } = intake;
         let (id, way, received_at) = (*id, *way, *received_at);
         let events_before = self.plan.events.len();
+        let fingerprint = intake.fingerprint.as_ref().map(|it| (origin.connection, it.clone()));
+        let failed_before = fingerprint.as_ref().and_then(|it| self.known.failed.get(it)).and_then(|it| it.first());
         let (outcome, reason) = match &intake.reading {
+            // One dead letter for all tries of the vendor.
+            Reading::Dead(reason) if let Some(first) = failed_before => {
+                (Outcome::Duplicate, Some(format!("hub.again: {first} holds the same; {reason}")))
+            }
             Reading::Refused(reason) => (Outcome::Refused, Some(reason.clone())),
             Reading::Dead(reason) => (Outcome::Dead, Some(reason.clone())),
             Reading::Events(events) if events.is_empty() => (Outcome::Ignored, None),
@@ -98,6 +104,15 @@ impl<'a> Planner<'a> {
             self.plan.events.truncate(events_before);
             return Committed { outcome, kept: false };
         }
+        let failed = matches!(intake.reading, Reading::Dead(_));
+        if let Some(key) = fingerprint {
+            if !failed {
+                let dead = self.known.failed.remove(&key).unwrap_or_default();
+                self.plan.repeated.extend(dead.into_iter().map(|dead| Repeated { connection: origin.connection, dead, by: id }));
+            } else if outcome == Outcome::Dead {
+                self.known.failed.entry(key).or_default().push(id);
+            }
+        }
         // What was there before is there byte for byte; what is of no interest need not fill the disk.
         let kept = troubled || outcome == Outcome::Accepted;
         self.plan.deliveries.push(NewDelivery {
@@ -107,10 +122,12 @@ impl<'a> Planner<'a> {
             way,
             outcome,
             reason,
-            request: intake.request.clone(),
+            // A stranger who sends the same again and again leaves as little as can be.
+            request: intake.request.clone().filter(|_| !failed || troubled),
             body: kept.then(|| intake.body.clone()),
             size,
             received_at,
+            fingerprint: intake.fingerprint.clone().filter(|_| failed && troubled),
         });
         Committed { outcome, kept: true }
     }

@@ -43,6 +43,7 @@ impl World {
             way: Way::Webhook,
             request: None,
             body: b"{}".to_vec(),
+            fingerprint: None,
             received_at: now(),
             reading: Reading::Events(events),
             cursor: None,

@@ -16,7 +16,9 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
     let identities = keys.identities.into_iter();
     let identities = identities.map(|(workspace, key)| vec![workspace.to_string(), key.kind.as_str().to_owned(), key.value]).collect();
     let conversations = keys.conversations.into_iter().map(|(connection, key)| vec![connection.to_string(), key]).collect();
-    let sql = "with k(connection_id, key) as ({rows}), i(workspace_id, kind, value) as ({rows}), v(connection_id, key) as ({rows}) \
+    let fingerprints = keys.fingerprints.into_iter().map(|(connection, it)| vec![connection.to_string(), it]).collect();
+    let sql = "with k(connection_id, key) as ({rows}), i(workspace_id, kind, value) as ({rows}), v(connection_id, key) as ({rows}), \
+               f(connection_id, fingerprint) as ({rows}) \
                select 'event', e.connection_id, e.key, null, null from k \
                join events e on e.connection_id = k.connection_id and e.key = k.key \
                union all \
@@ -26,13 +28,22 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
                union all \
                select 'conversation', o.connection_id, o.key, o.id, coalesce(c.merged_into, c.id) from v \
                join conversations o on o.connection_id = v.connection_id and o.key = v.key \
-               join contacts c on c.id = o.contact_id";
-    let keyed = [LookUp { columns: 2, rows: events }, LookUp { columns: 3, rows: identities }, LookUp { columns: 2, rows: conversations }];
+               join contacts c on c.id = o.contact_id \
+               union all \
+               select 'failed', d.connection_id, d.fingerprint, d.id, null from f \
+               join deliveries d on d.connection_id = f.connection_id and d.fingerprint = f.fingerprint and d.outcome = 'dead'";
+    let keyed = [
+        LookUp { columns: 2, rows: events },
+        LookUp { columns: 3, rows: identities },
+        LookUp { columns: 2, rows: conversations },
+        LookUp { columns: 2, rows: fingerprints },
+    ];
     for row in tx.look_up(sql, 5, keyed).await? {
         match row.text(0)?.as_str() {
             "event" => {
                 known.events.insert((row.id(1)?, row.text(2)?));
             }
+            "failed" => known.failed.entry((row.id(1)?, row.text(2)?)).or_default().push(row.id(3)?),
             "conversation" => {
                 let contact = row.id(4)?;
                 contacts.push(contact);

@@ -7,12 +7,12 @@ use patchbay_schemas::{Qualification, Stage, Temperature, Timestamp};
 use crate::ids::{ConnectionId, ContactId, LeadId};
 use crate::rules::identity::IdentityKey;
 use crate::rules::ingest::{
-    ContactState, Counted, Known, LeadState, NewClaim, NewContact, NewDelivery, NewEvent, NewIdentity, NewLead, Plan,
+    ContactState, Counted, Known, LeadState, NewClaim, NewContact, NewDelivery, NewEvent, NewIdentity, NewLead, Outcome, Plan, Repeated,
 };
 use crate::store::Type::{Bytes, Int, Text};
 use crate::store::{Tx, Value};
 
-pub(super) async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shard: i64) -> sqlx::Result<()> {
+pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, shard: i64) -> sqlx::Result<()> {
     write_deliveries(tx, &plan.counted, plan.deliveries, plan.events);
     write_people(tx, &plan.changed_contacts, plan.contacts, plan.merges, plan.identities, plan.claims, known, now).await?;
     write_leads(tx, plan.leads, plan.changed_leads, now);
@@ -59,8 +59,24 @@ pub(super) async fn write(tx: &mut Tx, plan: Plan, known: &Known, now: i64, shar
     for (connection, cursor) in plan.cursors {
         tx.execute("update connections set cursor = $2 where id = $1", vec![connection.into(), cursor.into()]).await?;
     }
+    close_repeated(tx, &plan.repeated, &mut plan.counted).await?;
     // The row stays locked until the commit, which follows at once.
     crate::store::counters::add(tx, &plan.counted, shard);
+    Ok(())
+}
+
+/// Dead deliveries that were read when the vendor sent them again are duplicates from now on; what they held stands there.
+async fn close_repeated(tx: &mut Tx, repeated: &[Repeated], counted: &mut BTreeMap<ConnectionId, Counted>) -> sqlx::Result<()> {
+    for Repeated { connection, dead, by } in repeated {
+        let sql = "update deliveries set outcome = 'duplicate', reason = $2, body = null where id = $1 and outcome = 'dead'";
+        let reason = format!("hub.again: the vendor sent it again as {by}");
+        // Somebody may have redriven it meanwhile.
+        if tx.execute(sql, vec![(*dead).into(), reason.into()]).await? == 1 {
+            let counted = counted.entry(*connection).or_default();
+            counted.outcomes[Outcome::Dead as usize] -= 1;
+            counted.outcomes[Outcome::Duplicate as usize] += 1;
+        }
+    }
     Ok(())
 }
 
@@ -78,10 +94,11 @@ fn write_deliveries(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, deli
             it.body.into(),
             i64::try_from(it.size).unwrap_or(i64::MAX).into(),
             it.received_at.as_millisecond().into(),
+            it.fingerprint.into(),
         ]
     });
-    let sql = "insert into deliveries (id, workspace_id, connection_id, origin, outcome, reason, request, body, size, received_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Bytes, Int, Int], rows.collect());
+    let sql = "insert into deliveries (id, workspace_id, connection_id, origin, outcome, reason, request, body, size, received_at, fingerprint) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Bytes, Int, Int, Text], rows.collect());
 
     let rows = events.into_iter().map(|it| {
         vec![

@@ -183,6 +183,7 @@ impl World {
             way: Way::Webhook,
             request: Some(json!({ "method": "POST", "path": "", "query": "", "headers": [] }).to_string()),
             body: b"\xff raw".to_vec(),
+            fingerprint: None,
             received_at: store.clock.now(),
             reading,
             cursor: None,

@@ -73,10 +73,12 @@ create table deliveries (
     request text,                            -- JSON: method, path, query, headers without credentials
     body bytea compression lz4,                              -- byte for byte; null for duplicates
     size bigint not null,                    -- bytes of the body
-    received_at bigint not null
+    received_at bigint not null,
+    fingerprint text                         -- of method, path, query and body, where the connector failed: the vendor will send the same again
 );
 create index deliveries_connection on deliveries (connection_id, outcome, id); -- lists, sums, quota
 create index deliveries_dead on deliveries (workspace_id, id) where outcome = 'dead'; -- dead letters
+create index deliveries_failed on deliveries (connection_id, fingerprint) where outcome = 'dead'; -- "did this fail before?"
 
 create table events (
     id text primary key not null,            -- evt_…
