@@ -11,6 +11,7 @@ mod messages;
 mod operating;
 mod outside;
 mod polling;
+mod real_odoo;
 mod refusals;
 mod trouble;
 mod whatsapp;

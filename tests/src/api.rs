@@ -61,10 +61,7 @@ impl Api {
     /// The way to a hub on this port of the loopback.
     #[must_use]
     pub fn new(port: u16) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().expect("a client can be made");
-        Self { client, port, token: String::new() }
+        Self { client: client(), port, token: String::new() }
     }
 
     /// Reads something; it must be there.
@@ -190,6 +187,13 @@ impl Connection {
     pub async fn deliveries(&self) -> Vec<Value> {
         self.api.all(&format!("/deliveries?connection={}", self.id)).await
     }
+}
+
+/// A client for servers on this machine.
+pub(crate) fn client() -> Client {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().expect("a client can be made")
 }
 
 async fn send(request: RequestBuilder) -> Result<Answer, reqwest::Error> {

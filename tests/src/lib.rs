@@ -6,5 +6,6 @@ pub mod database;
 pub mod fake;
 pub mod files;
 pub mod hub;
+pub mod odoo;
 pub mod vendor;
 pub mod wait;

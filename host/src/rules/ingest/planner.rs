@@ -374,7 +374,7 @@ impl<'a> Planner<'a> {
             title: title(state, interaction, &scene.origin.channel),
             stage,
             responsible: scene.context.settings.responsible.clone(),
-            next_contact_at: scene.received_at.checked_add(jiff::SignedDuration::from_secs(within)).ok(),
+            next_contact_at: scene.received_at.checked_add(jiff::SignedDuration::from_secs(within)).ok().and_then(minute),
             qualification: Qualification::Unknown,
             temperature: if hot { Temperature::Hot } else { Temperature::Cold },
             tags: Vec::new(),
@@ -459,6 +459,12 @@ impl<'a> Planner<'a> {
             });
         }
     }
+}
+
+/// The minute that a time lies in. People make appointments by the minute, and so do CRMs: one that tells us our own appointment again
+/// must not seem to have moved it.
+fn minute(at: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_second(at.as_second().div_euclid(60) * 60).ok()
 }
 
 /// What a lead is about, for people: who, else what was said, else where it came from.
