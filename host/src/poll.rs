@@ -1,4 +1,6 @@
 //! Asks vendors what is new. The cursor is stored in the transaction of the events that it brought.
+//!
+//! Each connection is asked by one hub at a time: by the one that holds its lease. Another one takes over when it ends or dies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +16,19 @@ use crate::ids::ConnectionId;
 use crate::plugin::{CallError, Page, Retry};
 use crate::reading;
 use crate::registry::Running;
-use crate::rules::ingest::{Intake, Reading, Way};
+use crate::rules::ingest::{Cursor, Intake, Reading, Way};
 use crate::rules::retry::Backoff;
 use crate::store::StoreError;
 use crate::store::connections::ConnectionState;
 
 /// How failed questions are repeated: soon, and for ever.
 const BACKOFF: Backoff = Backoff { first_ms: 1_000, longest_ms: 300_000, tries: i64::MAX };
+/// How long a poller that died keeps its turn.
+const LEASE_MS: i64 = 15_000;
+/// How often a poller says that it lives.
+const KEEP: Duration = Duration::from_secs(5);
+/// How often the others look whether it is their turn.
+const WAIT: Duration = Duration::from_millis(500);
 /// How often somebody looks whether every poller is there.
 const SUPERVISE: Duration = Duration::from_secs(5);
 
@@ -40,7 +48,9 @@ pub async fn supervise(hub: Hub, committer: Committer, changed: Arc<Notify>, wor
             let polls = running.instances.surroundings().manifest.polls(&running.connection.config);
             if polls && running.is_active() && !pollers.contains_key(id) {
                 let token = stop.child_token();
-                let poller = Poller { hub: hub.clone(), committer: committer.clone(), running: Arc::clone(running), stop: token.clone() };
+                let lease = format!("{}/{}", hub.config.name, hub.store.ids.next::<crate::ids::Attempt>());
+                let poller =
+                    Poller { hub: hub.clone(), committer: committer.clone(), running: Arc::clone(running), lease, stop: token.clone() };
                 pollers.insert(*id, (Arc::clone(running), token));
                 workers.spawn(poller.run());
             }
@@ -57,6 +67,8 @@ struct Poller {
     hub: Hub,
     committer: Committer,
     running: Arc<Running>,
+    /// Proves that it is this poller's turn.
+    lease: String,
     stop: CancellationToken,
 }
 
@@ -77,10 +89,41 @@ impl Poller {
         // A question that waits for an answer is given up: nothing of it is lost, since the cursor stays where it is.
         tokio::select! {
             () = token.cancelled() => {}
-            () = self.ask_for_ever() => {}
+            () = self.take_turns() => {}
+        }
+        let id = self.running.connection.id;
+        if let Err(error) = self.hub.store.release_poll(id, &self.lease).await {
+            tracing::warn!(connection.id = %id, error = %error, "the turn to poll could not be given back: it ends by itself");
         }
         // Also set when the poller gave up, so that the supervisor starts another one.
         token.cancel();
+    }
+
+    /// Asks whenever it is this poller's turn, until it gives up.
+    async fn take_turns(&self) {
+        let id = self.running.connection.id;
+        loop {
+            match self.hub.store.hold_poll(id, &self.lease, LEASE_MS).await {
+                Ok(true) => tokio::select! {
+                    () = self.ask_for_ever() => return,
+                    () = self.keep_turn() => tracing::info!(connection.id = %id, "another hub polls this connection now"),
+                },
+                Ok(false) => {}
+                Err(error) => tracing::warn!(connection.id = %id, error = %error, "the database does not say whose turn it is to poll"),
+            }
+            tokio::time::sleep(WAIT).await;
+        }
+    }
+
+    /// Returns when the turn is lost.
+    async fn keep_turn(&self) {
+        loop {
+            tokio::time::sleep(KEEP).await;
+            // A database that does not answer takes nobody's turn; whoever took it meanwhile is noticed with the next answer.
+            if let Ok(false) = self.hub.store.hold_poll(self.running.connection.id, &self.lease, LEASE_MS).await {
+                return;
+            }
+        }
     }
 
     async fn ask_for_ever(&self) {
@@ -124,7 +167,7 @@ impl Poller {
         let (Page { events, next_cursor, more }, body) = self.running.instances.poll(cursor.as_deref(), limit).await?;
         if events.is_empty() {
             if let Some(next) = next_cursor.filter(|it| Some(it) != cursor.as_ref()) {
-                self.hub.store.set_cursor(id, &next).await?;
+                self.hub.store.set_cursor(id, &Cursor { next, lease: self.lease.clone() }).await?;
             }
             return Ok(more);
         }
@@ -137,7 +180,7 @@ impl Poller {
             fingerprint: None,
             received_at: self.hub.store.clock.now(),
             reading: Reading::Events(events.into_iter().map(reading::check).collect()),
-            cursor: next_cursor,
+            cursor: next_cursor.map(|next| Cursor { next, lease: self.lease.clone() }),
         };
         self.committer.commit(intake).await.map_err(|_| PollError::Uncommitted)?;
         Ok(more)

@@ -46,6 +46,36 @@ async fn a_source_that_is_asked_goes_on_where_it_stopped_when_the_hub_was_killed
 }
 
 #[tokio::test]
+async fn of_two_hubs_on_one_database_one_asks_and_the_other_goes_on_when_it_dies() {
+    // SQLite is one hub's own.
+    for engine in Engine::each().into_iter().filter(|it| *it == Engine::Postgres) {
+        let vendor = Vendor::start(pages(10));
+        let mut first = Hub::start(engine).await;
+        let source = first.connect("relay", json!({ "base_url": vendor.url(), "api_key": API_KEY, "polls": true })).await;
+        let second = first.beside().await;
+        let count = async || second.api().all("/interactions").await.len();
+        for events in [10, 40, 70] {
+            vendor.now(pages(events));
+            until_equal("they are there", usize::try_from(events).unwrap(), count).await;
+        }
+        first.kill();
+        vendor.now(pages(100));
+        until_equal("the second hub reads what came since", 100, count).await;
+
+        // Two that ask at once get the same page twice.
+        let sums = second.api().sums(&source.id).await;
+        assert_eq!(sums["duplicate"], 0, "{sums}");
+        let cursors: Vec<u64> = vendor
+            .asked()
+            .iter()
+            .filter(|it| it.path == "/poll")
+            .map(|it| it.document["cursor"].as_str().map_or(0, |it| it.parse().unwrap()))
+            .collect();
+        assert!(cursors.is_sorted(), "nobody goes back: {cursors:?}");
+    }
+}
+
+#[tokio::test]
 async fn telegrams_updates_are_confirmed_only_after_they_are_kept() {
     for engine in Engine::each() {
         let telegram = FakeTelegram::start(BOT_TOKEN);

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -46,7 +47,7 @@ pub struct Hub {
     process: Option<Child>,
     api: Api,
     folder: Folder,
-    _database: Database,
+    database: Arc<Database>,
 }
 
 impl Hub {
@@ -59,11 +60,25 @@ impl Hub {
     pub async fn start_with(engine: Engine, settings: &Settings) -> Self {
         let (folder, database) = (Folder::new(), Database::new(engine).await);
         let port = files::free_port();
-        std::fs::write(folder.path().join("patchbay.toml"), config(port, &database.url(), settings)).expect("the folder can be written");
-        let mut hub = Self { process: None, api: Api::new(port), folder, _database: database };
+        std::fs::write(folder.path().join("patchbay.toml"), config("hub", port, &database.url(), settings))
+            .expect("the folder can be written");
+        let mut hub = Self { process: None, api: Api::new(port), folder, database: Arc::new(database) };
         let made = hub.cli(&["token", "create", "tests", "--json"]);
         let made: Value = serde_json::from_slice(&made.stdout).expect("token create answers with JSON");
         hub.api.token = made["token"].as_str().expect("token create shows the token").to_owned();
+        hub.serve().await;
+        hub
+    }
+
+    /// A second hub on the database of this one, that is ready. Its files are its own.
+    pub async fn beside(&self) -> Self {
+        let (folder, port) = (Folder::new(), files::free_port());
+        let name = format!("hub-{port}");
+        let config = config(&name, port, &self.database.url(), &Settings::default());
+        std::fs::write(folder.path().join("patchbay.toml"), config).expect("the folder can be written");
+        let mut api = Api::new(port);
+        api.token.clone_from(&self.api.token);
+        let mut hub = Self { process: None, api, folder, database: Arc::clone(&self.database) };
         hub.serve().await;
         hub
     }
@@ -229,11 +244,12 @@ impl Drop for Hub {
     }
 }
 
-fn config(port: u16, database: &str, settings: &Settings) -> String {
+fn config(name: &str, port: u16, database: &str, settings: &Settings) -> String {
     let Settings { waiting, waiting_bytes, tries, first_wait_ms, longest_wait_ms } = settings;
     let cache = files::cache();
     format!(
-        "listen = \"127.0.0.1:{port}\"\n\
+        "name = \"{name}\"\n\
+         listen = \"127.0.0.1:{port}\"\n\
          database = \"{database}\"\n\
          connectors = \"connectors\"\n\
          cache = \"{}\"\n\

@@ -166,14 +166,6 @@ impl Store {
         Ok(touched == 1)
     }
 
-    /// Where polling goes on, when a page brought no events.
-    pub async fn set_cursor(&self, connection: ConnectionId, cursor: &str) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
-        tx.execute("update connections set cursor = $2 where id = $1", vec![connection.into(), cursor.into()]).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// The sealed secrets of a connection, by name.
     pub async fn sealed_secrets(&self, connection: ConnectionId) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         let rows = self.db.fetch("select name, sealed from secrets where connection_id = $1", vec![connection.into()]).await?;

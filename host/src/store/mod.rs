@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod ingest;
 pub mod leads;
 pub mod outbox;
+mod polls;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -198,7 +198,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Gives back the leases that a former run of this hub held when it ended.
+    /// Gives back the leases of lanes and turns to poll that a former run of this hub held when it ended; how many lanes.
     pub async fn release_own_leases(&self, hub: &str) -> Result<u64, StoreError> {
         let mut tx = self.db.begin().await?;
         let sql = "update lanes set lease_until = 0 where lease_until > 0 and substr(lease_token, 1, $2) = $1";
@@ -206,7 +206,8 @@ impl Store {
         let length = i64::try_from(prefix.chars().count()).unwrap_or(0);
         // PostgreSQL's substr takes an integer, not a bigint.
         let sql = if tx.has_company() { sql.replace("$2)", "cast($2 as integer))") } else { sql.to_owned() };
-        let touched = tx.execute(&sql, vec![prefix.into(), length.into()]).await?;
+        let touched = tx.execute(&sql, vec![prefix.as_str().into(), length.into()]).await?;
+        tx.execute(&sql.replacen("lanes", "polls", 1), vec![prefix.into(), length.into()]).await?;
         tx.commit().await?;
         Ok(touched)
     }

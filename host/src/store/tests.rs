@@ -13,7 +13,7 @@ use super::outbox::{Asked, End, Reference, Release, Tried};
 use super::*;
 use crate::ids::{ConnectionId, WorkspaceId};
 use crate::plugin::state::Expected;
-use crate::rules::ingest::{CheckedEvent, Context, Intake, Origin, Outcome, Reading, Settings, Way};
+use crate::rules::ingest::{CheckedEvent, Context, Cursor, Intake, Origin, Outcome, Reading, Settings, Way};
 
 /// Runs a test on both databases. A missing PostgreSQL is an error that says how to start it.
 fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(World) -> F) {
@@ -299,6 +299,39 @@ fn tries_of_a_vendor_are_one_dead_letter_that_a_successful_one_closes() {
         assert_eq!(world.ingest(&[misfit, again]).await, [Outcome::Dead, Outcome::Duplicate]);
         assert_eq!(world.store.dead_letters(workspace, None, None, 10).await.unwrap().len(), 3);
         world.assert_sound().await;
+    });
+}
+
+#[test]
+fn one_poller_has_the_turn_and_a_late_one_moves_no_cursor() {
+    on_both("turn", |world| async move {
+        let (store, id) = (&world.store, world.origin.connection);
+        let cursor = |next: &str, lease: &str| Cursor { next: next.to_owned(), lease: lease.to_owned() };
+        let stands = async || store.connection(world.origin.workspace, id).await.unwrap().unwrap().cursor;
+        assert!(!store.set_cursor(id, &cursor("0", "a/1")).await.unwrap(), "nobody has the turn yet");
+        assert!(store.hold_poll(id, "a/1", 60_000).await.unwrap());
+        assert!(store.hold_poll(id, "a/1", 60_000).await.unwrap(), "it is kept");
+        assert!(!store.hold_poll(id, "b/1", 60_000).await.unwrap());
+        assert!(store.set_cursor(id, &cursor("1", "a/1")).await.unwrap());
+
+        // It dies: after its lease another one has the turn.
+        assert!(store.hold_poll(id, "a/1", 0).await.unwrap());
+        assert!(store.hold_poll(id, "b/1", 60_000).await.unwrap());
+        assert!(!store.hold_poll(id, "a/1", 60_000).await.unwrap());
+        assert!(!store.set_cursor(id, &cursor("late", "a/1")).await.unwrap());
+        let page = |key: &str, it: Cursor| Intake { way: Way::Poll, cursor: Some(it), ..world.said(key, vec![Identity::handle("42")]) };
+        world.ingest(&[page("1", cursor("late", "a/1"))]).await;
+        assert_eq!(stands().await.as_deref(), Some("1"), "what it read is kept, but the cursor is not its own");
+        world.ingest(&[page("2", cursor("2", "b/1"))]).await;
+        assert_eq!(stands().await.as_deref(), Some("2"));
+
+        // Given back, by a poller that ends or by a hub that starts again, it is free at once.
+        store.release_poll(id, "a/1").await.unwrap();
+        assert!(!store.hold_poll(id, "c/1", 60_000).await.unwrap(), "only its own");
+        store.release_own_leases("b").await.unwrap();
+        assert!(store.hold_poll(id, "c/1", 60_000).await.unwrap());
+        store.release_poll(id, "c/1").await.unwrap();
+        assert!(store.hold_poll(id, "a/2", 60_000).await.unwrap());
     });
 }
 

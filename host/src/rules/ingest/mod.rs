@@ -42,7 +42,16 @@ pub struct Intake {
     /// What the connector made of it.
     pub reading: Reading,
     /// Where polling goes on; stored with the events.
-    pub cursor: Option<String>,
+    pub cursor: Option<Cursor>,
+}
+
+/// Where polling of a connection goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// As the connector wrote it.
+    pub next: String,
+    /// Of the poller that read it: it is written only while that poller has the turn.
+    pub lease: String,
 }
 
 /// The connection that a delivery came from, as far as the rules must know it.

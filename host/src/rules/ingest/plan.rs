@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use patchbay_schemas::{Assurance, Timestamp};
 
-use super::{LeadState, Outcome, Way};
+use super::{Cursor, LeadState, Outcome, Way};
 use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, OutboxId, WorkspaceId};
 use crate::rules::identity::IdentityKey;
 
@@ -40,7 +40,7 @@ pub struct Plan {
     /// What the sinks must hear.
     pub outbox: Vec<NewOutbox>,
     /// Where polling goes on.
-    pub cursors: BTreeMap<ConnectionId, String>,
+    pub cursors: BTreeMap<ConnectionId, Cursor>,
     /// What is added to the sums.
     pub counted: BTreeMap<ConnectionId, Counted>,
 }

@@ -57,7 +57,8 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
 
     crate::store::outbox::enqueue(tx, plan.outbox, now);
     for (connection, cursor) in plan.cursors {
-        tx.execute("update connections set cursor = $2 where id = $1", vec![connection.into(), cursor.into()]).await?;
+        // Where another poller has the turn by now, it reads the same again: events that are there already are duplicates.
+        crate::store::polls::write_cursor(tx, connection, &cursor).await?;
     }
     close_repeated(tx, &plan.repeated, &mut plan.counted).await?;
     // The row stays locked until the commit, which follows at once.

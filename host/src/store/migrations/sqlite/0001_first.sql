@@ -27,6 +27,13 @@ create table connections (
 create index connections_revision on connections (revision);       -- "what changed since?" once a second
 create index connections_workspace on connections (workspace_id, id); -- lists
 
+-- Whose turn it is to ask the vendor of a connection: of several hubs on one database, one polls it.
+create table polls (
+    connection_id text primary key not null,
+    lease_token text not null,               -- of the poller that has the turn; a late one's cursor is refused by it
+    lease_until integer not null             -- after this time the poller is taken for dead
+);
+
 create table secrets (
     connection_id text not null,
     name text not null,                      -- property of the connector's configuration
