@@ -33,6 +33,17 @@ pub struct NewConnection {
     pub networks: Vec<String>,
 }
 
+/// What somebody wants to change of a connection.
+#[derive(Default)]
+pub struct ConnectionChange {
+    /// Its new name; none or empty: as before.
+    pub name: Option<String>,
+    /// Properties and secrets: what is given replaces, null removes, the rest stays.
+    pub config: Map<String, Value>,
+    /// Private networks that it may reach; none: as before.
+    pub networks: Option<Vec<String>>,
+}
+
 /// A message that somebody wants to send.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -113,15 +124,16 @@ impl Hub {
         Ok(connection)
     }
 
-    /// Changes a connection's configuration: what is given replaces, the rest stays. Secrets that are not given stay. It becomes active.
+    /// Changes a connection's name, configuration or networks; what is not given stays. A broken one whose configuration changes is
+    /// tried again; a paused one stays paused.
     pub async fn update_connection(
         &self,
         workspace: WorkspaceId,
         id: ConnectionId,
-        given: Map<String, Value>,
-        new_networks: Option<Vec<String>>,
+        change: ConnectionChange,
     ) -> Result<Connection, OperationError> {
-        let connection = self.found(workspace, id).await?;
+        let mut connection = self.found(workspace, id).await?;
+        let mends = !change.config.is_empty() || change.networks.is_some();
         let artifact = self.catalogue.artifact(&connection.connector)?;
         let mut config = connection.config.as_object().cloned().unwrap_or_default();
         // The schema sees the stored secrets too: one that stays must not count as missing.
@@ -129,7 +141,7 @@ impl Hub {
             let value = self.key.open(&id.to_string(), &name, &sealed).map_err(RunError::from)?;
             config.insert(name, value.reveal().into());
         }
-        for (name, value) in given {
+        for (name, value) in change.config {
             if value.is_null() {
                 config.remove(&name)
             } else {
@@ -137,8 +149,14 @@ impl Hub {
             };
         }
         let setup = setup::check(&artifact.manifest, config)?;
-        let networks = networks(&new_networks.unwrap_or(connection.networks))?;
-        self.store.update_connection(workspace, id, &setup.config, &networks, &self.seal(id, &setup.secrets)).await?;
+        connection.config = setup.config;
+        if let Some(given) = change.networks {
+            connection.networks = networks(&given)?;
+        }
+        if let Some(name) = change.name.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
+            name.clone_into(&mut connection.name);
+        }
+        self.store.update_connection(&connection, &self.seal(id, &setup.secrets), mends).await?;
         self.found(workspace, id).await
     }
 

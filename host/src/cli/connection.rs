@@ -2,7 +2,7 @@
 
 use patchbay_host::hub::Hub;
 use patchbay_host::ids::ConnectionId;
-use patchbay_host::operations::{NewConnection, OperationError};
+use patchbay_host::operations::{ConnectionChange, NewConnection, OperationError};
 use patchbay_host::plugin::CallError;
 use patchbay_host::store::connections::{Connection, ConnectionState};
 use serde_json::{Map, Value, json};
@@ -39,10 +39,13 @@ pub enum Connections {
     Pause(Which),
     /// Go on after a pause, or after a refused credential
     Resume(Which),
-    /// Change configuration, secrets or granted networks; what is not given stays
+    /// Change name, configuration, secrets or granted networks; what is not given stays
     Update {
         #[command(flatten)]
         which: Which,
+        /// The new name to show
+        #[arg(long)]
+        name: Option<String>,
         #[command(flatten)]
         fields: Fields,
         /// A property that goes back to its default
@@ -81,7 +84,7 @@ impl Connections {
             }
             Self::Pause(which) => turn(out, hub, &which, ConnectionState::Paused).await,
             Self::Resume(which) => turn(out, hub, &which, ConnectionState::Active).await,
-            Self::Update { which, fields, unset, no_test } => update(out, hub, &which, &fields, unset, no_test).await,
+            Self::Update { which, name, fields, unset, no_test } => update(out, hub, &which, name, &fields, unset, no_test).await,
             Self::Remove { which, yes } => remove(out, hub, &which, yes).await,
         }
     }
@@ -125,7 +128,15 @@ async fn add(out: Out, hub: &Hub, connector: String, name: Option<String>, field
     tested.verdict(&format!("`{}` is added, but its test failed", connection.name), &connection)
 }
 
-async fn update(out: Out, hub: &Hub, which: &Which, fields: &Fields, unset: Vec<String>, no_test: bool) -> Result<(), Failure> {
+async fn update(
+    out: Out,
+    hub: &Hub,
+    which: &Which,
+    name: Option<String>,
+    fields: &Fields,
+    unset: Vec<String>,
+    no_test: bool,
+) -> Result<(), Failure> {
     let connection = find(hub, &which.connection).await?;
     let artifact = hub.catalogue.artifact(&connection.connector)?;
     let mut there = connection.config.as_object().cloned().unwrap_or_default();
@@ -136,7 +147,8 @@ async fn update(out: Out, hub: &Hub, which: &Which, fields: &Fields, unset: Vec<
     let mut given = fields.gather(&artifact.manifest, &there)?;
     given.extend(unset.into_iter().map(|it| (it, Value::Null)));
     let networks = (!fields.networks.is_empty()).then(|| fields.networks.clone());
-    let connection = hub.update_connection(hub.workspace.id, connection.id, given, networks).await?;
+    let change = ConnectionChange { name, config: given, networks };
+    let connection = hub.update_connection(hub.workspace.id, connection.id, change).await?;
     let tested = if no_test { Tested::Not } else { ask_vendor(hub, &connection).await? };
     let mut json = describe(hub, &connection).await?;
     json["test"] = tested.json();

@@ -92,22 +92,33 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces configuration, grants and the given secrets of a connection; it becomes active.
+    /// Writes name, configuration and grants of a connection as they are given, and replaces the given secrets. `mends`: a broken one
+    /// becomes active. A paused one stays paused.
     pub async fn update_connection(
         &self,
-        workspace: WorkspaceId,
-        id: ConnectionId,
-        config: &Json,
-        networks: &[String],
+        changed: &Connection,
         secrets: &BTreeMap<String, Vec<u8>>,
+        mends: bool,
     ) -> Result<(), StoreError> {
         let now = self.clock.now_ms();
+        let id = changed.id;
         let mut tx = self.db.begin().await?;
         let revision = next_revision(&mut tx).await?;
-        let sql = "update connections set config = $3, networks = $4, state = 'active', reason = null, revision = $5, updated_at = $6 \
+        let sql = "update connections set name = $3, config = $4, networks = $5, revision = $6, updated_at = $7, \
+                   reason = case when state = 'broken' and $8 = 'active' then null else reason end, \
+                   state = case when state = 'broken' then $8 else state end \
                    where workspace_id = $1 and id = $2 and state <> 'removed'";
-        let networks = Json::from(networks.to_vec()).to_string();
-        let values = vec![workspace.into(), id.into(), config.to_string().into(), networks.into(), revision.into(), now.into()];
+        let broken_becomes = if mends { "active" } else { "broken" };
+        let values = vec![
+            changed.workspace.into(),
+            id.into(),
+            changed.name.as_str().into(),
+            changed.config.to_string().into(),
+            Json::from(changed.networks.clone()).to_string().into(),
+            revision.into(),
+            now.into(),
+            broken_becomes.into(),
+        ];
         if tx.execute(sql, values).await? != 1 {
             return Err(StoreError::Gone("the connection"));
         }

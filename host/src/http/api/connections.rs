@@ -16,7 +16,7 @@ use crate::http::App;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::ids::{self, ConnectionId, WorkspaceId};
-use crate::operations::{NewConnection, OperationError};
+use crate::operations::{ConnectionChange, NewConnection, OperationError};
 use crate::plugin::CallError;
 use crate::store::connections::{Connection, ConnectionState};
 
@@ -57,6 +57,8 @@ pub(super) struct New {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
+    /// Shown to people; absent or empty: as before.
+    name: Option<String>,
     /// Properties that change, secrets too: what is given replaces, null removes, the rest stays.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -138,7 +140,8 @@ pub(super) async fn read(
     shown(&app, workspace, id).await
 }
 
-/// Changes a connection's configuration or secrets; it becomes active.
+/// Changes a connection's name, configuration, secrets or networks. A broken one is tried again when more than its name changes; a paused
+/// one stays paused.
 #[utoipa::path(patch, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, description = "`cxn_…`")),
     request_body = Change, responses((status = 200, body = ConnectionView)))]
 pub(super) async fn update(
@@ -147,7 +150,8 @@ pub(super) async fn update(
     At(id): At<ids::Connection>,
     Body(change): Body<Change>,
 ) -> Result<Json<ConnectionView>, ApiError> {
-    app.hub.update_connection(workspace, id, change.config, change.networks).await?;
+    let Change { name, config, networks } = change;
+    app.hub.update_connection(workspace, id, ConnectionChange { name, config, networks }).await?;
     shown(&app, workspace, id).await
 }
 

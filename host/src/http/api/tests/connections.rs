@@ -61,6 +61,29 @@ async fn a_configuration_that_does_not_fit_is_answered_with_its_faults() {
 }
 
 #[tokio::test]
+async fn a_connection_is_renamed_and_a_pause_lasts_until_somebody_ends_it() {
+    let world = World::open().await;
+    let place = format!("/connections/{}", world.connection);
+    let patch = async |change: &Value| world.ask(Some(&world.token), "PATCH", &format!("/api/v1{place}"), Some(change)).await.json();
+    let before = world.get(&place).await.json();
+    let renamed = patch(&json!({ "name": "  Shop chat " })).await;
+    assert_eq!([&renamed["name"], &renamed["state"], &renamed["config"]], [&json!("Shop chat"), &json!("active"), &before["config"]]);
+    assert_eq!(patch(&json!({ "name": " " })).await["name"], "Shop chat", "a connection has a name");
+
+    assert_eq!(world.post(&format!("{place}/pause"), &json!({})).await.json()["state"], "paused");
+    let changed = patch(&json!({ "config": { "token": "1111" }, "networks": ["10.0.0.0/8"] })).await;
+    assert_eq!([&changed["state"], &changed["networks"]], [&json!("paused"), &json!(["10.0.0.0/8"])], "{changed}");
+
+    let store = &world.app.hub.store;
+    let broken = crate::store::connections::ConnectionState::Broken { reason: "vendor.key: expired".to_owned() };
+    assert!(store.set_connection_state(world.app.hub.workspace.id, world.connection, &broken).await.unwrap());
+    let renamed = patch(&json!({ "name": "Chat" })).await;
+    assert_eq!([&renamed["state"], &renamed["reason"]], [&json!("broken"), &json!("vendor.key: expired")], "a name mends nothing");
+    let mended = patch(&json!({ "config": { "token": "2222" } })).await;
+    assert_eq!([&mended["state"], &mended["reason"]], [&json!("active"), &Value::Null]);
+}
+
+#[tokio::test]
 async fn connectors_are_shown_with_their_manifests() {
     let world = World::open().await;
     std::fs::write(world.folder.join("connectors/broken.wasm"), b"not wasm").unwrap();
