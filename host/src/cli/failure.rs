@@ -8,7 +8,6 @@ use patchbay_host::config::ConfigError;
 use patchbay_host::hub::OpenError;
 use patchbay_host::ids::IdError;
 use patchbay_host::operations::OperationError;
-use patchbay_host::plugin::ArtifactError;
 use patchbay_host::plugin::network::NetworkError;
 use patchbay_host::registry::RunError;
 use patchbay_host::secrets::SecretError;
@@ -161,10 +160,6 @@ impl From<CatalogueError> for Failure {
                 .help("`patchbay up` builds the bundled connectors; any other connector's .wasm is copied into that folder"),
             CatalogueError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::new(Exit::NotFound, what),
             CatalogueError::Read { .. } => Self::new(Exit::Unexpected, what),
-            // What the parser saw instead fills a screen.
-            CatalogueError::Artifact { path, source: ArtifactError::Wasm(_) } => {
-                Self::new(Exit::Invalid, format!("{} is not a WebAssembly component", path.display()))
-            }
             CatalogueError::Artifact { .. } | CatalogueError::Load { .. } => {
                 Self::new(Exit::Invalid, what).help("the file must be a component of this hub's contract: build it anew, see sdk/README.md")
             }

@@ -26,9 +26,12 @@ pub struct Artifact {
 /// Why a file is not a connector.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
-    /// Not WebAssembly, or damaged.
-    #[error("this is not a WebAssembly component: {0}")]
-    Wasm(#[from] wasmparser::BinaryReaderError),
+    /// Not WebAssembly, or damaged. What the parser saw instead fills a screen.
+    #[error("this is no WebAssembly component, or the file is damaged (at byte {at})")]
+    Wasm {
+        /// Where the parser stopped.
+        at: usize,
+    },
     /// A core module: it was not linked with `wasm-component-ld`.
     #[error(
         "this is a core module, not a component: build it with the linker `wasm-component-ld` (.cargo/config.toml, target.wasm32-unknown-unknown.linker)"
@@ -49,6 +52,12 @@ pub enum ArtifactError {
     /// It asks for something that the host does not give.
     #[error("it imports `{0}`, which no connector may: only patchbay:connector interfaces are given")]
     ForeignImport(String),
+}
+
+impl From<wasmparser::BinaryReaderError> for ArtifactError {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::Wasm { at: usize::try_from(error.offset()).unwrap_or(usize::MAX) }
+    }
 }
 
 impl Artifact {

@@ -106,8 +106,16 @@ impl Db {
             .application_name("patchbay")
             .options([("plan_cache_mode", "force_generic_plan")])
             .disable_statement_logging();
-        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE).connect_with(options).await?;
-        Ok(Self::Postgres(pool))
+        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE);
+        match pool.connect_with(options.clone()).await {
+            Ok(pool) => Ok(Self::Postgres(pool)),
+            // The pool tried until its time was up, and does not say why in vain: one more try does.
+            Err(error @ sqlx::Error::PoolTimedOut) => match tokio::time::timeout(ACQUIRE, options.connect()).await {
+                Ok(Err(reason)) => Err(reason),
+                Ok(Ok(_)) | Err(_) => Err(error),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     async fn migrate(&self) -> Result<(), sqlx::Error> {
