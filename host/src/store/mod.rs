@@ -73,7 +73,7 @@ impl Store {
     pub fn kind(&self) -> &'static str {
         match &self.db {
             Db::Sqlite { .. } => "sqlite",
-            Db::Postgres(_) => "postgres",
+            Db::Postgres { .. } => "postgres",
         }
     }
 

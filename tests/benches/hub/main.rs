@@ -24,6 +24,7 @@ fn main() {
         return;
     }
     let wanted = |part: &str| chosen.is_empty() || chosen.iter().any(|it| it == part);
+    world::clear();
     let databases = world::databases();
     if wanted("plugin") {
         plugin::measure();

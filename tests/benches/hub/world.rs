@@ -35,6 +35,11 @@ pub fn databases() -> Vec<Database> {
     all
 }
 
+/// Removes what former runs left: a run with many contacts leaves gigabytes.
+pub fn clear() {
+    drop(std::fs::remove_dir_all(workspace().join("target/bench")));
+}
+
 /// A fresh folder under the build folder: the disk that is measured is the one that the checkout lies on.
 pub fn folder(name: &str) -> PathBuf {
     let folder = workspace().join("target/bench").join(format!("{name}-{}", std::process::id()));

@@ -26,8 +26,17 @@ pub use self::value::{Record, Type, Value};
 
 /// Readers beside the one writer of SQLite.
 const SQLITE_READERS: u32 = 4;
-/// Connections to PostgreSQL.
-const POSTGRES_CONNECTIONS: u32 = 10;
+/// Connections to PostgreSQL that write, and as many that read.
+const POSTGRES_CONNECTIONS: u32 = 8;
+/// A statement is planned once, perhaps while its tables are empty, and its plan must still be right when they hold millions: it goes by
+/// keys from the first row on.
+const POSTGRES_BY_KEYS: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 /// Pages of SQLite's log beyond which it begins anew: 32 MiB.
 const LOG_PAGES: i64 = 8_000;
 /// Pages of the log beyond which a commit itself copies them, where no hub runs beside it that does.
@@ -53,7 +62,12 @@ pub enum Db {
         read: SqlitePool,
     },
     /// Past one machine.
-    Postgres(PgPool),
+    Postgres {
+        /// Transactions, whose statements all go by keys.
+        write: PgPool,
+        /// Lists, and sums over whole tables.
+        read: PgPool,
+    },
 }
 
 impl Db {
@@ -102,26 +116,24 @@ impl Db {
     }
 
     async fn open_postgres(url: &str) -> Result<Self, sqlx::Error> {
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("patchbay")
-            .options([("plan_cache_mode", "force_generic_plan")])
-            .disable_statement_logging();
-        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE);
-        match pool.connect_with(options.clone()).await {
-            Ok(pool) => Ok(Self::Postgres(pool)),
+        let options = PgConnectOptions::from_str(url)?.application_name("patchbay").disable_statement_logging();
+        let pool = || PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE);
+        let write = match pool().test_before_acquire(false).connect_with(options.clone().options(POSTGRES_BY_KEYS)).await {
             // The pool tried until its time was up, and does not say why in vain: one more try does.
             Err(error @ sqlx::Error::PoolTimedOut) => match tokio::time::timeout(ACQUIRE, options.connect()).await {
-                Ok(Err(reason)) => Err(reason),
-                Ok(Ok(_)) | Err(_) => Err(error),
+                Ok(Err(reason)) => return Err(reason),
+                Ok(Ok(_)) | Err(_) => return Err(error),
             },
-            Err(error) => Err(error),
-        }
+            opened => opened?,
+        };
+        let read = pool().idle_timeout(Duration::from_secs(60)).connect_lazy_with(options);
+        Ok(Self::Postgres { write, read })
     }
 
     async fn migrate(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite { write, .. } => migrator(SQLITE_MIGRATIONS).run(write).await?,
-            Self::Postgres(pool) => migrator(POSTGRES_MIGRATIONS).run(pool).await?,
+            Self::Postgres { write, .. } => migrator(POSTGRES_MIGRATIONS).run(write).await?,
         }
         Ok(())
     }
@@ -130,7 +142,19 @@ impl Db {
     pub async fn begin(&self) -> sqlx::Result<Tx> {
         match self {
             Self::Sqlite { write, .. } => Ok(SqliteTx::new(write.acquire().await?).into()),
-            Self::Postgres(pool) => Ok(pool.begin().await?.into()),
+            Self::Postgres { write, .. } => {
+                // A connection is not asked whether it still lives, which would be one way more for each batch: where the server was
+                // started anew, the old ones are found out here, one by one.
+                for _ in 0..POSTGRES_CONNECTIONS {
+                    match write.begin().await {
+                        Err(error) if !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => {
+                            tracing::debug!(error = %error, "a connection to the database is given up");
+                        }
+                        begun => return Ok(begun?.into()),
+                    }
+                }
+                Ok(write.begin().await?.into())
+            }
         }
     }
 
@@ -138,7 +162,9 @@ impl Db {
     pub async fn fetch(&self, sql: &str, values: Vec<Value>) -> sqlx::Result<Vec<Record>> {
         match self {
             Self::Sqlite { read, .. } => Ok(sqlite::query(sql, values).fetch_all(read).await?.into_iter().map(Record::Sqlite).collect()),
-            Self::Postgres(pool) => Ok(postgres::query(sql, values).fetch_all(pool).await?.into_iter().map(Record::Postgres).collect()),
+            Self::Postgres { read, .. } => {
+                Ok(postgres::query(sql, values).fetch_all(read).await?.into_iter().map(Record::Postgres).collect())
+            }
         }
     }
 
@@ -166,7 +192,10 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
         }
     }
 }
