@@ -139,13 +139,17 @@ async fn serve_lane(hub: &Hub, running: &Running, lane: &Lane) -> Result<(), Sto
     Ok(())
 }
 
-/// One write of the latest state stands for all that wait: it takes the first place, the others are superseded.
+/// One write of the latest state stands for all that wait: it takes the first place, the others are superseded. An interaction that
+/// waits is told as it is by then, so it need not be told twice.
 fn coalesce(rows: Vec<Waiting>) -> (Vec<crate::ids::OutboxId>, Vec<Waiting>) {
-    let is_upsert = |it: &Waiting| matches!(it.ask, Asked::Upsert(_));
-    let mut upserts: Vec<Waiting> = Vec::new();
-    let mut due: Vec<Waiting> = Vec::new();
+    let (mut upserts, mut due): (Vec<Waiting>, Vec<Waiting>) = (Vec::new(), Vec::new());
+    let (mut superseded, mut added) = (Vec::new(), HashSet::new());
     for row in rows {
-        if is_upsert(&row) { upserts.push(row) } else { due.push(row) }
+        match row.ask {
+            Asked::Upsert(_) => upserts.push(row),
+            Asked::Add(interaction) if !added.insert(interaction) => superseded.push(row.id),
+            Asked::Add(_) | Asked::Send(_) => due.push(row),
+        }
     }
     let newest = upserts.pop();
     // What was tried before may have had an effect that the newest must know of.
@@ -153,7 +157,8 @@ fn coalesce(rows: Vec<Waiting>) -> (Vec<crate::ids::OutboxId>, Vec<Waiting>) {
     if let Some(newest) = newest {
         due.insert(0, Waiting { attempts: newest.attempts.max(tries), ..newest });
     }
-    (upserts.into_iter().map(|it| it.id).collect(), due)
+    superseded.extend(upserts.into_iter().map(|it| it.id));
+    (superseded, due)
 }
 
 /// Tries one row. A release is given where the lane cannot go on.
@@ -288,5 +293,17 @@ mod tests {
         assert_eq!(superseded, [order[0]]);
         assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), [order[2], order[1], order[3]]);
         assert_eq!(due[0].attempts, 2, "an earlier try may have had an effect");
+    }
+
+    #[test]
+    fn an_interaction_that_changed_while_it_waited_is_told_once() {
+        let ids = Ids::new(Clock::System);
+        let (call, workspace) = (ids.next(), ids.next());
+        let row = |ask| Waiting { id: ids.next(), workspace, ask, attempts: 0 };
+        let rows = vec![row(Asked::Add(call)), row(Asked::Add(ids.next())), row(Asked::Add(call))];
+        let order: Vec<_> = rows.iter().map(|it| it.id).collect();
+        let (superseded, due) = coalesce(rows);
+        assert_eq!(superseded, [order[2]]);
+        assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), order[..2]);
     }
 }

@@ -17,7 +17,7 @@ pub struct Finding {
 const NAMED: i64 = 10;
 
 /// A rule and the query whose every row is a violation: its first column names it.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (
         "received = accepted + duplicate + ignored + refused + dead",
         "select connection_id || ': received ' || sum(received) || ', outcomes ' || sum(accepted + duplicate + ignored + refused + dead) \
@@ -69,8 +69,15 @@ const RULES: [(&str, &str); 12] = [
     ),
     (
         "every accepted event that is a contact with a person is an interaction",
-        "select e.id from events e where e.state = 'accepted' and e.kind in ('message', 'call', 'form', 'mail', 'comment', 'rating') \
+        "select e.id from events e where e.state = 'accepted' and e.kind in ('message', 'form', 'mail', 'comment', 'rating') \
          and not exists (select 1 from interactions n where n.event_id = e.id)",
+    ),
+    (
+        "every accepted step of a call belongs to the one interaction that the call is, which shows one of its steps",
+        "select e.id from events e where e.state = 'accepted' and e.kind = 'call' and not exists \
+         (select 1 from call_steps s join interactions n on n.id = s.interaction_id where s.event_id = e.id) union all \
+         select n.id from interactions n where n.call_id is not null and not exists \
+         (select 1 from call_steps s where s.interaction_id = n.id and s.event_id = n.event_id)",
     ),
     (
         "every interaction has its event, its contact and, where it names one, its lead",

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use patchbay_schemas::{Qualification, Responsible, Stage, Temperature, Timestamp};
+use patchbay_schemas::{Detail, Qualification, Responsible, Stage, Temperature, Timestamp};
 
-use super::{Intake, Reading};
+use super::{CallState, Intake, Reading};
 use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, LeadId, WorkspaceId};
 use crate::rules::identity::{Heard, IdentityKey, normalise};
 
@@ -17,6 +17,8 @@ pub struct Known {
     pub identities: HashMap<(WorkspaceId, IdentityKey), ContactId>,
     /// Conversations by the vendor's key.
     pub conversations: HashMap<(ConnectionId, String), ConversationState>,
+    /// Calls by the vendor's id.
+    pub calls: HashMap<(ConnectionId, String), CallState>,
     /// The contacts above.
     pub contacts: HashMap<ContactId, ContactState>,
     /// Open leads of these contacts, oldest first; and leads that a sink's records point at.
@@ -112,6 +114,8 @@ pub struct Keys {
     pub identities: HashSet<(WorkspaceId, IdentityKey)>,
     /// Conversations.
     pub conversations: HashSet<(ConnectionId, String)>,
+    /// Calls.
+    pub calls: HashSet<(ConnectionId, String)>,
     /// Records of sinks.
     pub references: HashSet<(ConnectionId, String)>,
     /// Connections whose quarantine may grow.
@@ -146,6 +150,9 @@ impl Keys {
                 }
                 if let Some(thread) = body.interaction().and_then(|it| it.conversation.as_ref()) {
                     keys.conversations.insert((origin.connection, thread.key.clone()));
+                }
+                if let Some(Detail::Call(call)) = body.interaction().map(|it| &it.detail) {
+                    keys.calls.insert(super::call::key(origin.connection, call));
                 }
                 if let patchbay_schemas::EventBody::Record(record) = body {
                     keys.references.insert((origin.connection, record.external_id.clone()));

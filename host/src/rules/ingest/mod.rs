@@ -5,15 +5,17 @@
 //! ```
 //! The planner never waits and never asks: the store loads [`Known`] first and writes [`Plan`] afterwards.
 
+mod call;
 mod known;
 mod people;
 mod plan;
 mod planner;
 
+pub use call::{CallState, Step};
 pub use known::{ContactState, ConversationState, Keys, Known, LeadState, Quarantine};
 pub use plan::{
-    Ask, Counted, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan,
-    Repeated,
+    Ask, ChangedCall, Counted, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead,
+    NewOutbox, Plan, Repeated,
 };
 pub use planner::{Context, Planner, Settings};
 

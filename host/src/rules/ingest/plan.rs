@@ -37,6 +37,10 @@ pub struct Plan {
     pub touched_conversations: BTreeMap<ConversationId, Timestamp>,
     /// New interactions.
     pub interactions: Vec<NewInteraction>,
+    /// Calls that were there before and went on.
+    pub changed_calls: BTreeMap<InteractionId, ChangedCall>,
+    /// Each event that tells of a call, and the interaction that the call is.
+    pub call_steps: Vec<(EventId, InteractionId)>,
     /// What the sinks must hear.
     pub outbox: Vec<NewOutbox>,
     /// Where polling goes on.
@@ -231,12 +235,29 @@ pub struct NewInteraction {
     pub connection: ConnectionId,
     /// Kind.
     pub kind: &'static str,
+    /// The vendor's id of the call, where it is one.
+    pub call: Option<String>,
     /// `in` or `out`.
     pub direction: &'static str,
     /// The vendor's time, else the time of receipt.
     pub occurred_at: Timestamp,
     /// Time of receipt.
     pub received_at: Timestamp,
+}
+
+/// What can change of an interaction that is a call.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangedCall {
+    /// The event that tells its newest state.
+    pub event: Option<EventId>,
+    /// Who.
+    pub contact: ContactId,
+    /// The lead that it belongs to.
+    pub lead: Option<LeadId>,
+    /// The conversation that it belongs to.
+    pub conversation: Option<ConversationId>,
+    /// When it began.
+    pub occurred_at: Timestamp,
 }
 
 /// A row of `outbox`, in a lane of the lead.

@@ -3,14 +3,21 @@
 use std::collections::HashMap;
 
 use patchbay_schemas::{
-    Direction, EventBody, Interaction, Person, Qualification, RecordChange, RecordFields, Responsible, Stage, Temperature, Timestamp,
+    Detail, Direction, EventBody, Interaction, Person, Qualification, RecordChange, RecordFields, Responsible, Stage, Temperature,
+    Timestamp,
 };
 
+use patchbay_schemas::interaction::Call;
+
 use super::plan::{
-    Ask, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan, Repeated,
+    Ask, ChangedCall, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewOutbox, Plan,
+    Repeated,
 };
-use super::{CheckedEvent, Committed, ContactState, ConversationState, Intake, Known, LeadState, Origin, Outcome, Reading, Way, people};
-use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, Ids, LeadId, WorkspaceId};
+use super::{
+    CallState, CheckedEvent, Committed, ContactState, ConversationState, Intake, Known, LeadState, Origin, Outcome, Reading, Step, Way,
+    call, people,
+};
+use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, Ids, InteractionId, LeadId, WorkspaceId};
 use crate::rules::identity::{Heard, normalise};
 
 /// Longest title of a lead, characters.
@@ -51,6 +58,15 @@ pub struct Planner<'a> {
     pub known: Known,
     /// What is to be written.
     pub plan: Plan,
+}
+
+/// Whose an interaction is and where it belongs.
+struct Place {
+    contact: ContactId,
+    lead: Option<LeadId>,
+    conversation: Option<ConversationId>,
+    /// Something that the sinks show of person or lead is new.
+    changed: bool,
 }
 
 /// What is the same for everything that one event brings.
@@ -186,7 +202,7 @@ impl<'a> Planner<'a> {
             Some(interaction) => self.take_interaction(&scene, body.kind(), interaction, person),
             // A notice about a person whom nobody knows is worth keeping, but it makes no contact.
             None if matches!(body, EventBody::Person(_)) => {
-                let (contact, changed) = self.resolve(&scene, person, None);
+                let (contact, changed) = self.resolve(&scene, person, None, None);
                 if let (true, Some(lead)) = (changed, self.known.contacts.get(&contact).and_then(|it| it.open_lead)) {
                     self.tell(&scene, lead, Ask::Upsert);
                 }
@@ -196,42 +212,123 @@ impl<'a> Planner<'a> {
     }
 
     fn take_interaction(&mut self, scene: &Scene<'_>, kind: &'static str, interaction: &Interaction, person: &Person) {
-        let thread = interaction.conversation.as_ref();
-        let thread_key = thread.map(|it| (scene.origin.connection, it.key.clone()));
-        let talking_to = thread_key.as_ref().and_then(|it| self.known.conversations.get(it)).map(|it| it.contact);
-        let (contact, person_changed) = self.resolve(scene, person, talking_to);
-        let conversation = thread_key.map(|key| self.converse(scene, key, thread.and_then(|it| it.title.clone()), contact));
-        let (lead, lead_changed) = self.lead_for(scene, kind, interaction, contact);
-        let id = self.ids.next();
-        self.plan.interactions.push(NewInteraction {
-            id,
-            workspace: scene.origin.workspace,
-            event: scene.event,
-            contact,
-            lead,
-            conversation,
-            connection: scene.origin.connection,
-            kind,
-            direction: interaction.direction.as_str(),
-            occurred_at: scene.occurred_at,
-            received_at: scene.received_at,
-        });
-        if let Some(lead) = lead {
-            if lead_changed || person_changed {
+        if let Detail::Call(call) = &interaction.detail {
+            self.take_call(scene, kind, interaction, person, call);
+            return;
+        }
+        let place = self.place(scene, kind, interaction, person, None);
+        let id = self.add(scene, kind, None, interaction.direction, &place);
+        if let Some(lead) = place.lead {
+            if place.changed {
                 self.tell(scene, lead, Ask::Upsert);
             }
             self.tell(scene, lead, Ask::Add(id));
         }
     }
 
+    /// All steps of a call are one interaction, which shows the newest. Its lead is told at once; its end goes into the sinks' history
+    /// when it is known, and once more only if the vendor corrects it.
+    fn take_call(&mut self, scene: &Scene<'_>, kind: &'static str, interaction: &Interaction, person: &Person, call: &Call) {
+        let key = call::key(scene.origin.connection, call);
+        let step = Step { at: scene.occurred_at, call: call.clone() };
+        let before = self.known.calls.get(&key).cloned();
+        let place = self.place(scene, kind, interaction, person, before.as_ref());
+        let (interaction, told) = match &before {
+            None => (self.add(scene, kind, Some(&step), interaction.direction, &place), None),
+            Some(it) => (it.interaction, it.step.outcome().map(|outcome| (outcome, it.lead))),
+        };
+        let is_newest = before.as_ref().is_none_or(|it| step.is_newer_than(&it.step));
+        let began_at = before.as_ref().map_or(step.began_at(), |it| it.began_at.min(step.began_at()));
+        self.plan.call_steps.push((scene.event, interaction));
+        let now = match before {
+            Some(it) if !is_newest => CallState { began_at, ..it },
+            _ => {
+                let Place { contact, lead, conversation, .. } = place;
+                CallState { interaction, contact, lead, conversation, began_at, step }
+            }
+        };
+        self.change_call(&now, is_newest.then_some(scene.event));
+        if let Some(lead) = now.lead {
+            if place.changed {
+                self.tell(scene, lead, Ask::Upsert);
+            }
+            let outcome = now.step.outcome().map(|outcome| (outcome, now.lead));
+            if outcome.is_some() && outcome != told {
+                self.tell(scene, lead, Ask::Add(interaction));
+            }
+        }
+        self.known.calls.insert(key, now);
+    }
+
+    fn change_call(&mut self, now: &CallState, event: Option<EventId>) {
+        let CallState { interaction, contact, lead, conversation, began_at, .. } = *now;
+        if let Some(new) = self.plan.interactions.iter_mut().rev().find(|it| it.id == interaction) {
+            new.event = event.unwrap_or(new.event);
+            (new.contact, new.lead, new.conversation, new.occurred_at) = (contact, lead, conversation, began_at);
+            return;
+        }
+        let earlier = self.plan.changed_calls.get(&interaction).and_then(|it| it.event);
+        let changed = ChangedCall { event: event.or(earlier), contact, lead, conversation, occurred_at: began_at };
+        self.plan.changed_calls.insert(interaction, changed);
+    }
+
+    /// Whose an interaction is and where it belongs. A later step of a call stays with the call's person and lead, unless it names
+    /// somebody else.
+    fn place(&mut self, scene: &Scene<'_>, kind: &str, interaction: &Interaction, person: &Person, call: Option<&CallState>) -> Place {
+        let thread = interaction.conversation.as_ref();
+        let thread_key = thread.map(|it| (scene.origin.connection, it.key.clone()));
+        let talking_to = thread_key.as_ref().and_then(|it| self.known.conversations.get(it)).map(|it| it.contact);
+        // Who rang without a number is whoever a later step of the same call names.
+        let speaking = call.map(|it| it.contact);
+        let unnamed = speaking.filter(|it| !self.known.contacts.get(it).is_some_and(|it| it.reachable));
+        let (contact, person_changed) = self.resolve(scene, person, speaking.or(talking_to), unnamed);
+        let conversation = thread_key.map(|key| self.converse(scene, key, thread.and_then(|it| it.title.clone()), contact));
+        let (lead, lead_changed) = match call.filter(|it| it.contact == contact).and_then(|it| it.lead) {
+            Some(lead) => (Some(lead), self.warm(lead, &self.stage_of(contact), false)),
+            None => self.lead_for(scene, kind, interaction, contact),
+        };
+        let conversation = conversation.or_else(|| call.and_then(|it| it.conversation));
+        Place { contact, lead, conversation, changed: lead_changed || person_changed }
+    }
+
+    fn add(&mut self, scene: &Scene<'_>, kind: &'static str, call: Option<&Step>, direction: Direction, place: &Place) -> InteractionId {
+        let id = self.ids.next();
+        self.plan.interactions.push(NewInteraction {
+            id,
+            workspace: scene.origin.workspace,
+            event: scene.event,
+            contact: place.contact,
+            lead: place.lead,
+            conversation: place.conversation,
+            connection: scene.origin.connection,
+            kind,
+            call: call.map(|it| it.call.id.clone()),
+            direction: direction.as_str(),
+            occurred_at: call.map_or(scene.occurred_at, Step::began_at),
+            received_at: scene.received_at,
+        });
+        id
+    }
+
     /// Whose this is. Two contacts that share an identity become one. True: something about the person is new.
-    fn resolve(&mut self, scene: &Scene<'_>, person: &Person, talking_to: Option<ContactId>) -> (ContactId, bool) {
+    ///
+    /// `unnamed` is somebody without any identity who is this person for sure.
+    fn resolve(
+        &mut self,
+        scene: &Scene<'_>,
+        person: &Person,
+        talking_to: Option<ContactId>,
+        unnamed: Option<ContactId>,
+    ) -> (ContactId, bool) {
         let origin = scene.origin;
         let connection = origin.connection.to_string();
         let heard = Heard { region: &scene.context.region, connector: &origin.connector, connection: &connection, handles: origin.handles };
         let identities: Vec<_> = person.identities.iter().filter_map(|it| Some((normalise(it, heard)?, it))).collect();
         let mut found: Vec<ContactId> =
             identities.iter().filter_map(|(key, _)| self.known.identities.get(&(origin.workspace, key.clone())).copied()).collect();
+        if !identities.is_empty() {
+            found.extend(unnamed);
+        }
         found.sort_unstable();
         found.dedup();
         let mut changed = false;
@@ -284,6 +381,9 @@ impl<'a> Planner<'a> {
         }
         for conversation in self.known.conversations.values_mut().filter(|it| it.contact == from) {
             conversation.contact = into;
+        }
+        for call in self.known.calls.values_mut().filter(|it| it.contact == from) {
+            call.contact = into;
         }
         let Some(merged) = self.known.contacts.get(&from).cloned() else { return };
         let Some(shown) = self.known.contacts.get_mut(&into) else { return };
@@ -357,8 +457,8 @@ impl<'a> Planner<'a> {
 
     /// The lead that an interaction belongs to. Only what a person does opens one; what we do joins the open one. True: it changed.
     fn lead_for(&mut self, scene: &Scene<'_>, kind: &str, interaction: &Interaction, contact: ContactId) -> (Option<LeadId>, bool) {
+        let stage = self.stage_of(contact);
         let state = self.known.contacts.entry(contact).or_default();
-        let stage = if state.reachable || state.name.is_some() { Stage::Lead } else { Stage::Interest };
         let hot = matches!(kind, "call" | "form");
         if let Some(open) = state.open_lead {
             return (Some(open), self.warm(open, &stage, hot && interaction.direction == Direction::In));
@@ -390,6 +490,11 @@ impl<'a> Planner<'a> {
             created_at: scene.received_at,
         });
         (Some(id), true)
+    }
+
+    fn stage_of(&self, contact: ContactId) -> Stage {
+        let is_person = self.known.contacts.get(&contact).is_some_and(|it| it.reachable || it.name.is_some());
+        if is_person { Stage::Lead } else { Stage::Interest }
     }
 
     /// An open lead gets no colder and goes no step back.

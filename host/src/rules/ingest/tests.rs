@@ -3,12 +3,14 @@ use std::collections::HashMap;
 use patchbay_schemas::manifest::HandleScope;
 use patchbay_schemas::{
     ConversationRef, Detail, Direction, EventBody, Identity, Interaction, Name, Person, RecordAction, RecordChange, RecordFields, Source,
-    Stage, Timestamp, interaction,
+    Stage, Timestamp, interaction, interaction::CallResult,
 };
 
 use super::*;
 use crate::clock::Clock;
 use crate::ids::Ids;
+
+const PHONE: &str = "+79123456789";
 
 struct World {
     ids: Ids,
@@ -123,6 +125,77 @@ fn people_behind_different_identities_stay_apart() {
     }
     assert_eq!(planner.plan.contacts.len(), 2);
     assert_eq!(planner.plan.interactions[0].contact, planner.plan.interactions[2].contact);
+}
+
+fn step(key: &str, number: Option<&str>, after: i64, result: Option<CallResult>) -> CheckedEvent {
+    let at = |after| Timestamp::from_second(now().as_second() + after).unwrap();
+    let call = interaction::Call {
+        id: "c1".to_owned(),
+        result,
+        started_at: Some(now()),
+        answered_at: (result == Some(CallResult::Answered)).then(|| at(5)),
+        ended_at: result.map(|_| at(after)),
+        wait_s: None,
+        talk_s: None,
+        recording: None,
+    };
+    let person = Person { identities: number.map(Identity::phone).into_iter().collect(), ..Person::default() };
+    let mut event = checked(key, EventBody::Call(Interaction::new(Direction::In, person, Detail::Call(call))));
+    event.occurred_at = Some(at(after));
+    event
+}
+
+/// What the sink is asked about the calls.
+fn told(planner: &Planner<'_>) -> usize {
+    planner.plan.outbox.iter().filter(|it| matches!(it.ask, Ask::Add(_))).count()
+}
+
+#[test]
+fn the_steps_of_a_call_are_one_interaction_in_whatever_order_they_come() {
+    let (rings, ends) = (step("a", Some(PHONE), 0, None), step("c", Some(PHONE), 60, Some(CallResult::Answered)));
+    let again = step("d", Some(PHONE), 60, Some(CallResult::Answered));
+    let orders = [[&rings, &ends, &again], [&ends, &rings, &again], [&again, &ends, &rings]];
+    for (events, apart) in orders.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let world = World::new();
+        let mut planner = world.planner();
+        let events: Vec<CheckedEvent> = events.into_iter().cloned().collect();
+        for batch in if apart { events.chunks(1) } else { events.chunks(3) } {
+            planner.take(&world.intake(batch.to_vec()));
+        }
+        let plan = &planner.plan;
+        assert_eq!((plan.interactions.len(), plan.call_steps.len(), plan.leads.len(), plan.contacts.len()), (1, 3, 1, 1));
+        let shown = plan.events.iter().find(|it| it.id == plan.interactions[0].event).unwrap();
+        assert!(["c", "d"].contains(&shown.key.as_str()), "the end is not overwritten by {}", shown.key);
+        assert_eq!(plan.interactions[0].occurred_at, now(), "it stands where it began");
+        assert_eq!(told(&planner), 1, "one call, one note");
+    }
+}
+
+#[test]
+fn the_sinks_hear_of_a_missed_call_at_once_and_again_only_when_it_was_not_missed_after_all() {
+    let world = World::new();
+    let mut planner = world.planner();
+    planner.take(&world.intake(vec![step("a", Some(PHONE), 0, None)]));
+    assert_eq!(told(&planner), 0, "it rings: the lead is there, its note waits for the end");
+    for (key, after, result, notes) in
+        [("b", 15, CallResult::Missed, 1), ("c", 15, CallResult::Missed, 1), ("d", 16, CallResult::Answered, 2)]
+    {
+        planner.take(&world.intake(vec![step(key, Some(PHONE), after, Some(result))]));
+        assert_eq!(told(&planner), notes, "{key}");
+    }
+    assert_eq!(planner.plan.interactions.len(), 1);
+}
+
+#[test]
+fn who_rang_without_a_number_is_whoever_a_later_step_names() {
+    let world = World::new();
+    let mut planner = world.planner();
+    planner.take(&world.intake(vec![step("a", None, 0, None)]));
+    planner.take(&world.intake(vec![step("b", Some(PHONE), 60, Some(CallResult::Answered))]));
+    let plan = &planner.plan;
+    assert_eq!((plan.contacts.len(), plan.leads.len(), plan.identities.len()), (1, 1, 1));
+    assert_eq!(plan.interactions[0].contact, plan.identities[0].contact);
+    assert_eq!(plan.leads[0].state.stage, Stage::Lead, "now somebody can be reached");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use patchbay_schemas::{IdentityKind, Qualification, Responsible, Stage, Temperat
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, ContactId, LeadId};
 use crate::rules::identity::IdentityKey;
-use crate::rules::ingest::{ConversationState, Keys, Known, LeadState, Quarantine};
+use crate::rules::ingest::{CallState, ConversationState, Keys, Known, LeadState, Quarantine, Step};
 use crate::store::db::LookUp;
 use crate::store::{Record, Tx};
 
@@ -56,10 +56,51 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
             }
         }
     }
+    load_calls(tx, keys.calls, &mut known, &mut contacts).await?;
     load_quarantine(tx, keys.troubled, &mut known).await?;
     load_references(tx, keys.references, &mut known, &mut contacts).await?;
     load_contacts(tx, contacts, &mut known).await?;
     Ok(known)
+}
+
+/// Of a call's newest step.
+#[derive(serde::Deserialize)]
+struct Told {
+    call: patchbay_schemas::interaction::Call,
+}
+
+async fn load_calls(
+    tx: &mut Tx,
+    calls: std::collections::HashSet<(ConnectionId, String)>,
+    known: &mut Known,
+    contacts: &mut Vec<ContactId>,
+) -> sqlx::Result<()> {
+    let rows: Vec<Vec<String>> = calls.into_iter().map(|(connection, call)| vec![connection.to_string(), call]).collect();
+    if tx.has_company() {
+        // Another hub must not put an earlier step in the place of a later one: what is read below is read after the lock.
+        let sql = "with k(connection_id, call_id) as ({rows}) select n.id from interactions n \
+                   where (n.connection_id, n.call_id) in (select connection_id, call_id from k) order by n.id for update";
+        tx.look_up(sql, 1, [LookUp { columns: 2, rows: rows.clone() }]).await?;
+    }
+    let sql = "with k(connection_id, call_id) as ({rows}) \
+               select n.connection_id, n.call_id, n.id, coalesce(c.merged_into, c.id), n.lead_id, n.conversation_id, n.occurred_at, \
+               coalesce(e.occurred_at, e.received_at), e.payload from k \
+               join interactions n on n.connection_id = k.connection_id and n.call_id = k.call_id \
+               join contacts c on c.id = n.contact_id join events e on e.id = n.event_id";
+    for row in tx.look_up(sql, 9, [LookUp { columns: 2, rows }]).await? {
+        let Told { call } = row.json(8)?;
+        let state = CallState {
+            interaction: row.id(2)?,
+            contact: row.id(3)?,
+            lead: row.opt_id(4)?,
+            conversation: row.opt_id(5)?,
+            began_at: timestamp(row.int(6)?),
+            step: Step { at: timestamp(row.int(7)?), call },
+        };
+        contacts.push(state.contact);
+        known.calls.insert((row.id(0)?, row.text(1)?), state);
+    }
+    Ok(())
 }
 
 async fn load_quarantine(tx: &mut Tx, troubled: std::collections::HashSet<ConnectionId>, known: &mut Known) -> sqlx::Result<()> {

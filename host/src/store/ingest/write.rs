@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use patchbay_schemas::{Qualification, Stage, Temperature, Timestamp};
 
-use crate::ids::{ConnectionId, ContactId, LeadId};
+use crate::ids::{ConnectionId, ContactId, EventId, InteractionId, LeadId};
 use crate::rules::identity::IdentityKey;
 use crate::rules::ingest::{
-    ContactState, Counted, Known, LeadState, NewClaim, NewContact, NewDelivery, NewEvent, NewIdentity, NewLead, Outcome, Plan, Repeated,
+    ChangedCall, ContactState, Counted, Known, LeadState, NewClaim, NewContact, NewDelivery, NewEvent, NewIdentity, NewLead, Outcome, Plan,
+    Repeated,
 };
 use crate::store::Type::{Bytes, Int, Text};
 use crate::store::{Tx, Value};
@@ -46,14 +47,16 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
             it.conversation.into(),
             it.connection.into(),
             it.kind.into(),
+            it.call.into(),
             it.direction.into(),
             it.occurred_at.as_millisecond().into(),
             it.received_at.as_millisecond().into(),
         ]
     });
-    let sql = "insert into interactions (id, workspace_id, event_id, contact_id, lead_id, conversation_id, connection_id, kind, direction, \
+    let sql = "insert into interactions (id, workspace_id, event_id, contact_id, lead_id, conversation_id, connection_id, kind, call_id, direction, \
                occurred_at, received_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
+    write_calls(tx, plan.changed_calls, plan.call_steps);
 
     crate::store::outbox::enqueue(tx, plan.outbox, now);
     for (connection, cursor) in plan.cursors {
@@ -79,6 +82,18 @@ async fn close_repeated(tx: &mut Tx, repeated: &[Repeated], counted: &mut BTreeM
         }
     }
     Ok(())
+}
+
+fn write_calls(tx: &mut Tx, changed: BTreeMap<InteractionId, ChangedCall>, steps: Vec<(EventId, InteractionId)>) {
+    let rows = changed.into_iter().map(|(id, it)| {
+        vec![id.into(), it.event.into(), it.contact.into(), it.lead.into(), it.conversation.into(), it.occurred_at.as_millisecond().into()]
+    });
+    let sql = "with k(id, event_id, contact_id, lead_id, conversation_id, at) as ({rows}) \
+               update interactions set event_id = coalesce(k.event_id, interactions.event_id), contact_id = k.contact_id, \
+               lead_id = k.lead_id, conversation_id = k.conversation_id, occurred_at = k.at from k where interactions.id = k.id";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
+    let rows = steps.into_iter().map(|(event, interaction)| vec![interaction.into(), event.into()]).collect();
+    tx.queue("insert into call_steps (interaction_id, event_id) {rows}", &[Text, Text], rows);
 }
 
 fn write_deliveries(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, deliveries: Vec<NewDelivery>, events: Vec<NewEvent>) {

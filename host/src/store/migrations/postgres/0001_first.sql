@@ -177,18 +177,27 @@ create unique index conversations_key on conversations (connection_id, key);
 create table interactions (
     id text primary key not null,            -- int_…
     workspace_id text not null,
-    event_id text not null,                  -- the payload stands there
+    event_id text not null,                  -- the payload stands there; of a call: its newest step
     contact_id text not null,                -- as resolved then; follow merged_into
     lead_id text,                            -- null: it opened no lead (we called somebody unknown)
     conversation_id text,
     connection_id text not null,
     kind text not null,
+    call_id text,                            -- the vendor's id of the call: all its steps are one interaction; null: no call
     direction text not null,                 -- in or out
-    occurred_at bigint not null,             -- the vendor's time, else the time of receipt
+    occurred_at bigint not null,             -- the vendor's time, else the time of receipt; of a call: its beginning
     received_at bigint not null
 );
 create index interactions_contact on interactions (contact_id, id); -- the timeline of a person
 create index interactions_lead on interactions (lead_id, id);       -- the timeline of a lead
+create unique index interactions_call on interactions (connection_id, call_id) where call_id is not null; -- "is this call there?"
+
+-- What was told of calls, step by step. The interaction shows the newest.
+create table call_steps (
+    interaction_id text not null,
+    event_id text not null,                  -- in the order of receipt
+    primary key (interaction_id, event_id)
+);
 
 -- What waits for a connection, or waited. The payload is made when it is sent, so that it is never out of date.
 create table outbox (
