@@ -75,8 +75,31 @@ pub async fn of(instances: &Instances, request: &Request) -> Read {
 #[must_use]
 pub fn check(event: Event) -> CheckedEvent {
     let occurred_at = event.occurred_at_ms.and_then(|it| i64::try_from(it).ok()).map(timestamp);
-    let body = parse(&event.id, &event.kind, &event.payload);
-    CheckedEvent { key: event.id, kind: event.kind, occurred_at, payload: event.payload, body }
+    let (key, kind, payload) = (without_nul(event.id), without_nul(event.kind), without_escaped_nul(event.payload));
+    let body = parse(&key, &kind, &payload);
+    CheckedEvent { key, kind, occurred_at, payload, body }
+}
+
+/// PostgreSQL knows no text with a NUL in it: what is looked up must be what is stored.
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// The same for JSON, where it stands as an escape.
+fn without_escaped_nul(json: String) -> String {
+    const NUL: &str = "\\u0000";
+    if !json.contains(NUL) {
+        return json;
+    }
+    let mut parts = json.split(NUL);
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // After an odd number of backslashes the first one of ours is itself escaped, and the rest are plain digits.
+        let escaped = clean.bytes().rev().take_while(|it| *it == b'\\').count() % 2 == 1;
+        clean += if escaped { NUL } else { "\\ufffd" };
+        clean += part;
+    }
+    clean
 }
 
 fn parse(id: &str, kind: &str, payload: &str) -> Result<EventBody, String> {
@@ -169,4 +192,18 @@ pub fn request(kept: &Value, body: Vec<u8>) -> Request {
         .flatten()
         .filter_map(|it| Some(Header { name: it.get(0)?.as_str()?.to_owned(), value: it.get(1)?.as_str()?.to_owned() }));
     Request { method: text("method"), path: text("path"), query: text("query"), headers: headers.collect(), body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_in_a_key_or_a_payload_becomes_the_mark_for_what_cannot_be_shown() {
+        let payload = r#"{"what":"note","extra":{"a\u0000":"b\\u0000 \\\u0000"}}"#.to_owned();
+        let checked = check(Event { id: "a\0b".to_owned(), kind: "odd".to_owned(), occurred_at_ms: None, payload });
+        assert_eq!(checked.key, "a\u{fffd}b");
+        let document: Value = serde_json::from_str(&checked.payload).unwrap();
+        assert_eq!(document["extra"], serde_json::json!({ "a\u{fffd}": "b\\u0000 \\\u{fffd}" }));
+    }
 }

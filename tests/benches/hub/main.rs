@@ -1,7 +1,7 @@
 //! What the hub can do on this machine, as ratios within one run.
 //!
 //! `cargo bench -p patchbay-tests` measures on SQLite, and on PostgreSQL too where `PATCHBAY_POSTGRES_URL` is set. Words after `--`
-//! choose parts: `plugin store path pace growth start`. The load generator runs on the same cores as the hub.
+//! choose parts: `plugin store batches path pace growth start`. The load generator runs on the same cores as the hub.
 
 mod growth;
 mod load;

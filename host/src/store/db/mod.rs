@@ -37,8 +37,8 @@ const POSTGRES_BY_KEYS: [(&str, &str); 5] = [
     ("enable_mergejoin", "off"),
     ("jit", "off"),
 ];
-/// Pages of SQLite's log beyond which it begins anew: 32 MiB.
-const LOG_PAGES: i64 = 8_000;
+/// Pages of SQLite's log beyond which it begins anew: 64 MiB.
+const LOG_PAGES: i64 = 16_000;
 /// Pages of the log beyond which a commit itself copies them, where no hub runs beside it that does.
 const LOG_PAGES_UNTIDIED: &str = "32000";
 /// How long a statement waits for another process that writes into the same SQLite file.
@@ -177,8 +177,11 @@ impl Db {
     /// of it; only to begin the log anew, the writer is held for the few pages that came in meanwhile.
     pub async fn tidy(&self) -> sqlx::Result<()> {
         if let Self::Sqlite { .. } = self {
-            let log = self.fetch_optional("pragma wal_checkpoint(passive)", Vec::new()).await?;
+            let copy = "pragma wal_checkpoint(passive)";
+            let log = self.fetch_optional(copy, Vec::new()).await?;
             if log.map(|it| it.int(1)).transpose()?.is_some_and(|it| it > LOG_PAGES) {
+                // What came in while the many were copied, so that the writer is held for the very last ones alone.
+                self.fetch(copy, Vec::new()).await?;
                 self.fetch("pragma wal_checkpoint(restart)", Vec::new()).await?;
             }
         }
