@@ -5,6 +5,7 @@
 //! ```
 //! Answers go to stdout and nothing else does; progress, questions and errors go to stderr.
 
+mod bench;
 mod connection;
 mod connector;
 mod contact;
@@ -77,6 +78,9 @@ enum Command {
     /// Tokens of the API
     #[command(subcommand, visible_alias = "tokens")]
     Token(token::Tokens),
+    /// Measure this build on your own data
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Prove from the database that nothing was lost, and that keys and connectors are sound
     Doctor,
 }
@@ -127,6 +131,7 @@ async fn dispatch(here: Here, command: Command) -> Result<(), Failure> {
     let out = here.out;
     match command {
         Command::Up(it) => it.run(here).await,
+        Command::Bench(it) => it.run(out),
         Command::Serve => run::serve(here).await,
         Command::Connector(it) => it.run(&here).await,
         Command::Demo(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
