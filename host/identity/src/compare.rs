@@ -450,7 +450,7 @@ impl Comparer<'_> {
             // Words may be parted elsewhere: `mount view`, `moun tview`.
             let joined = |words: &[Feature]| words.iter().flat_map(|it| self.symbols.bytes(it.symbol()).to_vec()).collect::<Vec<u8>>();
             let (one, other) = (joined(a), joined(b));
-            if bag(&one, &other) > 0.85 {
+            if bag(odd_letters(&one, &other), &one, &other) > 0.85 {
                 return Some(self.bits(Field::Street, Level::Near, 0.0));
             }
             Level::Apart
@@ -511,18 +511,25 @@ fn distance(a: &[u8], b: &[u8], most: usize) -> usize {
     rapidfuzz::distance::osa::distance(a.iter().copied(), b.iter().copied())
 }
 
-/// How many letters two texts have in common, wherever they stand: 1 where one is the other scrambled.
-#[expect(clippy::cast_precision_loss, reason = "lengths of words")]
-fn bag(a: &[u8], b: &[u8]) -> f32 {
-    let mut letters = [0_i16; 256];
+/// How many letters only one of two texts has, wherever they stand. A slip adds two at most. Letters count by their lowest five bits, which keeps
+/// those of the alphabet apart.
+fn odd_letters(a: &[u8], b: &[u8]) -> usize {
+    let mut letters = [0_i8; 32];
     for it in a {
-        letters[*it as usize] += 1;
+        let count = &mut letters[usize::from(it & 31)];
+        *count = count.saturating_add(1);
     }
     for it in b {
-        letters[*it as usize] -= 1;
+        let count = &mut letters[usize::from(it & 31)];
+        *count = count.saturating_sub(1);
     }
-    let differ: u32 = letters.iter().map(|it| u32::from(it.unsigned_abs())).sum();
-    1.0 - differ as f32 / (a.len() + b.len()).max(1) as f32
+    letters.iter().map(|it| usize::from(it.unsigned_abs())).sum()
+}
+
+/// What part of their letters two texts have in common, wherever they stand: 1 where one is the other scrambled.
+#[expect(clippy::cast_precision_loss, reason = "lengths of words")]
+fn bag(odd: usize, a: &[u8], b: &[u8]) -> f32 {
+    1.0 - odd as f32 / (a.len() + b.len()).max(1) as f32
 }
 
 fn name_level(a: &[u8], b: &[u8]) -> Level {
@@ -533,18 +540,21 @@ fn name_level(a: &[u8], b: &[u8]) -> Level {
     if short.len() == 1 {
         return if long[0] == short[0] { Level::Initial } else { Level::Apart };
     }
-    let slips = distance(a, b, 3);
+    let odd = odd_letters(a, b);
+    let bag = bag(odd, a, b);
+    // Most pairs have so little in common that there is nothing to count.
+    let slips = if odd > 6 { 4 } else { distance(a, b, 3) };
     let close = usize::from(long.len() >= 4);
     if slips <= close {
         return Level::Close;
     }
-    if long.len() >= 4 && bag(a, b) > 0.99 {
+    if long.len() >= 4 && bag > 0.99 {
         return Level::Close;
     }
     if (slips <= 3 && slips * 3 <= long.len()) || (short.len() >= 4 && long.starts_with(short)) {
         return Level::Near;
     }
-    if (long.len() >= 5 && bag(a, b) >= 0.8) || (long.len() == 4 && slips <= 2 && bag(a, b) >= 0.85) {
+    if (long.len() >= 5 && bag >= 0.8) || (long.len() == 4 && slips <= 2 && bag >= 0.85) {
         return Level::Near;
     }
     Level::Apart
