@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::routing::any;
+use http_body_util::BodyExt as _;
 use patchbay_schemas::manifest::{Verify, Webhook};
 
 use super::App;
@@ -25,6 +26,10 @@ use crate::rules::verify::{Presented, verify};
 
 /// Longest time that a vendor may take to send a body.
 const BODY_WAIT: Duration = Duration::from_secs(20);
+/// Most bytes of a body over the limit that are read before it is refused.
+const DISCARDED: usize = 4 << 20;
+/// Longest time for that.
+const DISCARD_WAIT: Duration = Duration::from_secs(5);
 /// After this many seconds an overloaded hub may be asked again.
 const RETRY_AFTER_S: u64 = 2;
 /// Headers that are never kept.
@@ -72,6 +77,7 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
     let (parts, body) = request.into_parts();
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<u64>().ok());
     if announced.is_some_and(|it| it > webhook.max_body_bytes.into()) {
+        discard(body).await;
         return Err(Turned::TooLarge(webhook.max_body_bytes));
     }
     // Room is taken before the first byte is read: what does not say its length is taken for as long as it may be.
@@ -131,15 +137,34 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
 }
 
 async fn read(body: Body, most: u32) -> Result<Vec<u8>, Turned> {
-    let reading = axum::body::to_bytes(body, most as usize);
-    match tokio::time::timeout(BODY_WAIT, reading).await {
-        Err(_) => Err(Turned::Slow),
-        Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(error)) => {
-            let too_large = std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-            Err(if too_large { Turned::TooLarge(most) } else { Turned::CutOff })
+    tokio::time::timeout(BODY_WAIT, collect(body, most)).await.map_err(|_| Turned::Slow)?
+}
+
+async fn collect(mut body: Body, most: u32) -> Result<Vec<u8>, Turned> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Turned::CutOff)?.into_data() else { continue };
+        if bytes.len() + data.len() > most as usize {
+            discard(body).await;
+            return Err(Turned::TooLarge(most));
         }
+        bytes.extend_from_slice(&data);
     }
+    Ok(bytes)
+}
+
+/// Reads what is not wanted, so that who sends it hears the answer: a connection that is closed over unread bytes is reset.
+async fn discard(mut body: Body) {
+    let reading = async {
+        let mut left = DISCARDED;
+        while left > 0
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, axum::body::Bytes::len));
+        }
+    };
+    // Who sends on for longer than this does not listen.
+    drop(tokio::time::timeout(DISCARD_WAIT, reading).await);
 }
 
 /// What follows `/in/<connection>`, percent-encoding untouched.
