@@ -37,7 +37,9 @@ pub fn measure(database: &Database, ceiling: Option<f64>) {
 pub fn pace(database: &Database) {
     world::runtime().block_on(async {
         let (beside, connection) = start(database, "pace").await;
-        let run = load::post(beside.port, &connection, 32, SPAN, Some(1_000), &Arc::new(AtomicU64::new(0))).await;
+        let next = Arc::new(AtomicU64::new(0));
+        load::post(beside.port, &connection, 32, Duration::from_secs(1), Some(1_000), &next).await;
+        let run = load::post(beside.port, &connection, 32, SPAN, Some(1_000), &next).await;
         let (p50, p99) = (run.percentile(0.5), run.percentile(0.99));
         figure(&format!("{}: p50 / p99 at {:.0}/s", database.kind, run.rate), format!("{p50:.2} / {p99:.2} ms"), "target p99 <= 5");
     });

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite};
 use super::tx::{LookUp, Queued};
 use super::value::{Cell, Record, Value};
 
-/// Most rows in one `values` list.
+/// Most rows in one `values` list. Lists of four relations with nine columns stay far below SQLite's 32,766 values then.
 const MOST_ROWS: usize = 256;
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
@@ -52,8 +52,22 @@ impl SqliteTx {
         Ok(query(sql, values).fetch_all(&mut *self.connection).await?.into_iter().map(Record::Sqlite).collect())
     }
 
+    /// Keys go in rounds, since a statement takes no more than 32,766 values.
+    pub(super) async fn look_up(&mut self, sql: &str, width: usize, mut keys: Vec<LookUp>) -> sqlx::Result<Vec<Record>> {
+        let mut found = Vec::new();
+        while keys.iter().any(|it| !it.rows.is_empty()) {
+            let round = keys.iter_mut().map(|LookUp { columns, rows }| {
+                let rows = rows.drain(..rows.len().min(MOST_ROWS)).collect();
+                LookUp { columns: *columns, rows }
+            });
+            let round = round.collect();
+            found.append(&mut self.look_up_round(sql, width, round).await?);
+        }
+        Ok(found)
+    }
+
     /// Keys go as lists of one length; the rows come back as one JSON document, since each row by itself wakes both threads.
-    pub(super) async fn look_up(&mut self, sql: &str, width: usize, keys: Vec<LookUp>) -> sqlx::Result<Vec<Record>> {
+    async fn look_up_round(&mut self, sql: &str, width: usize, keys: Vec<LookUp>) -> sqlx::Result<Vec<Record>> {
         let begin = if self.state == State::Waiting { "begin immediate; " } else { "" };
         let length = list_length(keys.iter().map(|it| it.rows.len()));
         let columns = keys.iter().map(|it| it.columns);

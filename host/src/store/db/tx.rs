@@ -72,6 +72,8 @@ impl Tx {
     }
 
     /// Reads `width` columns, texts and integers, with many keys: each `{rows}` in the statement becomes the relation at its place.
+    ///
+    /// Many keys may go in several rounds, so what is found for a key must not depend on the others.
     pub async fn look_up<const N: usize>(&mut self, sql: &str, width: usize, keys: [LookUp; N]) -> sqlx::Result<Vec<Record>> {
         if keys.iter().all(|it| it.rows.is_empty()) {
             return Ok(Vec::new());
