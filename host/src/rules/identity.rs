@@ -1,8 +1,11 @@
-//! What points at a person, in the one form in which two spellings of it are equal.
+//! What points at a person, in the one form in which two spellings of it are equal. The rules stand in `host/identity`; here the schema's
+//! identities and the connection's scope of handles meet them.
 
+use patchbay_identity::normalise::email::{Reach, email};
+use patchbay_identity::normalise::handle::{Handle, handle};
+use patchbay_identity::normalise::phone::{Line, phone};
 use patchbay_schemas::manifest::HandleScope;
 use patchbay_schemas::{Assurance, Identity, IdentityKind};
-use rlibphonenumber::{PhoneNumber, PhoneNumberFormat, Region};
 
 /// An identity that two connections would write alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +14,17 @@ pub struct IdentityKey {
     pub kind: IdentityKind,
     /// E.164, address in lower case, or `scope:id`.
     pub value: String,
+}
+
+/// An identity in its one form, and what is known of it by its form alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Normal {
+    /// The one form: equal for two spellings of one identity.
+    pub key: IdentityKey,
+    /// What was said, where it is another valid spelling: the one to show, to dial and to write to.
+    pub shown: Option<String>,
+    /// It may be several people's, or pass to somebody else: a role's address, an address of a minute, a landline, a messenger's name.
+    pub weak: bool,
 }
 
 /// Where an identity was heard.
@@ -26,57 +40,37 @@ pub struct Heard<'a> {
     pub handles: HandleScope,
 }
 
-/// The identity in its one form; none where it points at nobody (no valid phone, no address).
+/// The identity in its one form; none where it points at nobody (no valid phone, a service number, no address).
 #[must_use]
-pub fn normalise(identity: &Identity, heard: Heard<'_>) -> Option<IdentityKey> {
-    let value = match identity.kind {
-        IdentityKind::Phone => phone(&identity.value, heard.region, identity.assurance)?,
-        IdentityKind::Email => email(&identity.value)?,
-        IdentityKind::Handle => handle(&identity.value, heard)?,
-    };
-    Some(IdentityKey { kind: identity.kind, value })
+pub fn normalise(identity: &Identity, heard: Heard<'_>) -> Option<Normal> {
+    match identity.kind {
+        IdentityKind::Phone => of_phone(&identity.value, heard.region, identity.assurance == Assurance::Vendor),
+        IdentityKind::Email => {
+            let read = email(&identity.value)?;
+            Some(Normal { key: key(IdentityKind::Email, read.value), shown: read.written, weak: read.reach != Reach::Person })
+        }
+        IdentityKind::Handle => {
+            let scope = match heard.handles {
+                HandleScope::Vendor => heard.connector,
+                HandleScope::Connection => heard.connection,
+            };
+            match handle(scope, &identity.value)? {
+                Handle::Account(id) => Some(Normal { key: key(IdentityKind::Handle, id), shown: None, weak: false }),
+                Handle::Username(id) => Some(Normal { key: key(IdentityKind::Handle, id), shown: None, weak: true }),
+                Handle::Phone(number) => of_phone(&number, heard.region, true),
+            }
+        }
+    }
 }
 
-/// A valid phone number in E.164.
-///
-/// A vendor that vouches for a number often leaves out the plus (WhatsApp, Telegram): digits that are no number of the region are
-/// then tried as an international number.
-fn phone(text: &str, region: &str, assurance: Assurance) -> Option<String> {
-    let valid = |text: &str| {
-        let number = PhoneNumber::parse(text, region.parse::<Region>().ok()).ok()?;
-        number.is_valid().then(|| number.format_as(PhoneNumberFormat::E164).into_owned())
-    };
-    let text = text.trim();
-    valid(text).or_else(|| {
-        let international = assurance == Assurance::Vendor && !text.starts_with('+') && text.chars().all(|it| it.is_ascii_digit());
-        if international { valid(&format!("+{text}")) } else { None }
-    })
+fn of_phone(text: &str, region: &str, vouched: bool) -> Option<Normal> {
+    let read = phone(text, region, vouched).filter(|it| it.line != Line::Service)?;
+    let weak = read.line == Line::Landline || read.extension.is_some();
+    Some(Normal { key: key(IdentityKind::Phone, read.value), shown: read.written, weak })
 }
 
-/// An address in lower case. The rules of providers (dots, tags) come with identity resolution.
-fn email(text: &str) -> Option<String> {
-    let text = text.trim().to_lowercase();
-    let (local, domain) = text.rsplit_once('@')?;
-    let sound = !local.is_empty()
-        && local.len() <= 64
-        && domain.len() <= 253
-        && domain.contains('.')
-        && !domain.starts_with('.')
-        && !domain.ends_with('.')
-        && !domain.contains("..")
-        && !text.contains(|it: char| it.is_whitespace() || it.is_control() || matches!(it, ',' | ';' | '<' | '>' | '"' | '(' | ')'))
-        && !local.contains('@');
-    sound.then_some(text)
-}
-
-/// A vendor's id of a person, within the scope in which it is unique.
-fn handle(text: &str, heard: Heard<'_>) -> Option<String> {
-    let text = text.trim();
-    let scope = match heard.handles {
-        HandleScope::Vendor => heard.connector,
-        HandleScope::Connection => heard.connection,
-    };
-    (!text.is_empty() && text.len() <= 512).then(|| format!("{scope}:{text}"))
+fn key(kind: IdentityKind, value: String) -> IdentityKey {
+    IdentityKey { kind, value }
 }
 
 #[cfg(test)]
@@ -86,7 +80,7 @@ mod tests {
     const HEARD: Heard<'_> = Heard { region: "RU", connector: "telegram", connection: "cxn_1", handles: HandleScope::Vendor };
 
     fn value(identity: &Identity) -> Option<String> {
-        normalise(identity, HEARD).map(|it| it.value)
+        normalise(identity, HEARD).map(|it| it.key.value)
     }
 
     #[test]
@@ -100,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_no_phone_points_at_nobody() {
-        for written in ["112", "+7 (xxx) xxx-xx-xx", "", "00000000000", "12345", "anonymous"] {
+        for written in ["112", "+7 (xxx) xxx-xx-xx", "", "00000000000", "12345", "anonymous", "8 800 555-35-35"] {
             assert_eq!(value(&Identity::phone(written)), None, "{written}");
         }
     }
@@ -117,7 +111,24 @@ mod tests {
     fn a_handle_belongs_to_its_scope() {
         assert_eq!(value(&Identity::handle("42")).as_deref(), Some("telegram:42"));
         let scoped = Heard { handles: HandleScope::Connection, ..HEARD };
-        assert_eq!(normalise(&Identity::handle("42"), scoped).unwrap().value, "cxn_1:42");
+        assert_eq!(normalise(&Identity::handle("42"), scoped).unwrap().key.value, "cxn_1:42");
         assert_eq!(value(&Identity::handle(" ")), None);
+        let phone = normalise(&Identity::handle("79123456789:3@s.whatsapp.net"), HEARD).unwrap();
+        assert_eq!((phone.key.kind, phone.key.value.as_str()), (IdentityKind::Phone, "+79123456789"), "a phone in disguise");
+    }
+
+    #[test]
+    fn what_the_provider_ignores_is_one_address_and_what_was_said_is_shown() {
+        let said = normalise(&Identity::email("An.Na+shop@googlemail.com"), HEARD).unwrap();
+        assert_eq!((said.key.value.as_str(), said.shown.as_deref()), ("anna@gmail.com", Some("an.na+shop@googlemail.com")));
+        assert_eq!(normalise(&Identity::email("Anna@Example.com"), HEARD).unwrap().shown, None);
+    }
+
+    #[test]
+    fn what_may_be_several_peoples_is_weak() {
+        let weak = |identity: Identity| normalise(&identity, HEARD).unwrap().weak;
+        assert!(weak(Identity::email("info@example.com")) && weak(Identity::email("x@mailinator.com")));
+        assert!(weak(Identity::phone("+7 495 123-45-67")) && weak(Identity::handle("@anna")));
+        assert!(!weak(Identity::phone("+79123456789")) && !weak(Identity::email("anna@example.com")) && !weak(Identity::handle("42")));
     }
 }

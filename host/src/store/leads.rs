@@ -176,7 +176,7 @@ impl Store {
         let list = (0..ids.len()).map(|at| format!("${}", at + 2)).collect::<Vec<_>>().join(",");
         let values = || std::iter::once(workspace.into()).chain(ids.iter().map(|it| Value::from(*it))).collect::<Vec<_>>();
         let sql = format!(
-            "select coalesce(c.merged_into, c.id), i.kind, i.value, i.assurance, i.label from contacts c join identities i on i.contact_id = c.id \
+            "select coalesce(c.merged_into, c.id), i.kind, coalesce(i.shown, i.value), i.assurance, i.label from contacts c join identities i on i.contact_id = c.id \
              where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by i.created_at, i.kind, i.value"
         );
         let mut identities: HashMap<String, Vec<Identity>> = HashMap::new();

@@ -9,6 +9,8 @@ use rustc_hash::FxHashSet;
 pub struct Email {
     /// The one form: lower case, ASCII domain, what the provider ignores left out.
     pub value: String,
+    /// The address as it was written, in lower case, where that is another spelling: the one to show and to write to.
+    pub written: Option<String>,
     /// Who may read what is sent there.
     pub reach: Reach,
 }
@@ -123,7 +125,8 @@ fn parse(text: &str) -> Option<Email> {
     if !sound {
         return None;
     }
-    let (domain, local) = at_provider(domain, local);
+    let (domain, kept) = at_provider(domain, local);
+    let local = kept.as_deref().unwrap_or(local);
     let reach = if is_disposable(&domain) {
         Reach::Disposable
     } else if roles().contains(local.trim_end_matches(|it: char| it.is_ascii_digit())) {
@@ -131,12 +134,14 @@ fn parse(text: &str) -> Option<Email> {
     } else {
         Reach::Person
     };
-    Some(Email { value: format!("{local}@{domain}"), reach })
+    let value = format!("{local}@{domain}");
+    Some(Email { written: (value != text).then(|| text.to_owned()), value, reach })
 }
 
-fn at_provider(domain: String, local: &str) -> (String, String) {
+/// The provider's own domain, and the local part where the provider knows another spelling of it.
+fn at_provider(domain: String, local: &str) -> (String, Option<String>) {
     let Some((names, dots, tag)) = PROVIDERS.iter().find(|(names, ..)| names.contains(&domain.as_str())) else {
-        return (domain, local.to_owned());
+        return (domain, None);
     };
     let kept = tag.and_then(|it| local.split_once(it)).map_or(local, |(before, _)| before);
     let kept = if kept.is_empty() { local } else { kept };
@@ -144,7 +149,7 @@ fn at_provider(domain: String, local: &str) -> (String, String) {
     // Yandex takes dots and dashes for the same letter.
     let kept = if names[0] == "yandex.ru" { kept.replace('-', ".") } else { kept };
     let domain = if DISTINCT.contains(&domain.as_str()) { domain } else { names[0].to_owned() };
-    (domain, kept)
+    (domain, Some(kept))
 }
 
 /// True of a domain, or a domain below one, that gives addresses away.
@@ -180,6 +185,12 @@ mod tests {
         ] {
             assert_eq!(email(written).map(|it| it.value).as_deref(), Some(is), "{written}");
         }
+    }
+
+    #[test]
+    fn what_was_written_can_still_be_written_to() {
+        assert_eq!(email("An.Na+shop@googlemail.com").unwrap().written.as_deref(), Some("an.na+shop@googlemail.com"));
+        assert_eq!(email(" Anna@Example.COM ").unwrap().written, None, "it is what is shown anyway");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNu
 pub struct Phone {
     /// E.164 in the one form of countries that have several.
     pub value: String,
+    /// E.164 of what was written, where that is another form: the one to show and to dial.
+    pub written: Option<String>,
     /// What stands after the number (`доб. 123`, `ext 5`): the way to a person behind a switchboard.
     pub extension: Option<String>,
     /// Who answers.
@@ -49,22 +51,26 @@ fn read(text: &str, home: Option<Region>) -> Option<Phone> {
         Some(longer) => (longer.clone(), PhoneNumber::parse(&longer, None).ok()?),
         None => (written, number),
     };
-    if !number.is_valid() {
-        return None;
-    }
     let line = match PHONE_NUMBER_UTIL.get_number_type(&number) {
+        // No valid number: the library says so by its type, and asking once is half the work of asking twice.
+        PhoneNumberType::Unknown => return None,
         PhoneNumberType::FixedLine => Line::Landline,
         PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile | PhoneNumberType::VoIP | PhoneNumberType::PersonalNumber => {
             Line::Personal
         }
         _ => Line::Service,
     };
-    Some(Phone { value: one_form(written), extension, line })
+    let value = one_form(&written);
+    Some(Phone { written: value.is_some().then(|| written.clone()), value: value.unwrap_or(written), extension, line })
 }
 
 /// The number and what stands after it.
 fn apart(text: &str) -> (&str, Option<String>) {
     const MARKS: &[&str] = &["доб", "вн.", "внутр", "ext", "x", "#", ";ext=", "эксt"];
+    // Most numbers are nothing but a number.
+    if text.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'+' | b'-' | b'(' | b')' | b' ' | b'.')) {
+        return (text, None);
+    }
     let lower = text.to_lowercase();
     if lower.len() != text.len() {
         return (text, None);
@@ -92,9 +98,9 @@ fn mexico(text: &str) -> Option<String> {
     (digits.len() == 11 && digits.starts_with('1')).then(|| format!("+52{}", &digits[1..]))
 }
 
-/// Leaves out digits that say no more than `mobile` and that half of the senders leave out: Argentina's 9.
-fn one_form(e164: String) -> String {
-    if e164.len() == 14 && e164.starts_with("+549") { format!("+54{}", &e164[4..]) } else { e164 }
+/// Leaves out digits that say no more than `mobile` and that half of the senders leave out: Argentina's 9. None: there are none.
+fn one_form(e164: &str) -> Option<String> {
+    (e164.len() == 14 && e164.starts_with("+549")).then(|| format!("+54{}", &e164[4..]))
 }
 
 #[cfg(test)]
@@ -119,6 +125,13 @@ mod tests {
         for written in ["+52 1 55 1234 5678", "+52 55 1234 5678", "55 1234 5678"] {
             assert_eq!(value(written, "MX").as_deref(), Some("+525512345678"), "{written}");
         }
+    }
+
+    #[test]
+    fn what_was_written_can_still_be_dialled() {
+        let read = phone("+54 9 11 2345-6789", "AR", false).unwrap();
+        assert_eq!((read.value.as_str(), read.written.as_deref()), ("+541123456789", Some("+5491123456789")));
+        assert_eq!(phone("8 (912) 345-67-89", "RU", false).unwrap().written, None, "it is what is shown anyway");
     }
 
     #[test]

@@ -89,6 +89,6 @@ async fn one_form(app: &App, workspace: WorkspaceId, name: &str, identity: Ident
     let region = workspaces.iter().find(|it| it.id == workspace).map_or("", |it| it.region.as_str());
     // Only handles look at who said it.
     let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor };
-    let key = normalise(&identity, heard).ok_or_else(|| ApiError::Parameter(format!("{name}: this is not a valid one")))?;
-    Ok(key.value)
+    let normal = normalise(&identity, heard).ok_or_else(|| ApiError::Parameter(format!("{name}: this is not a valid one")))?;
+    Ok(normal.key.value)
 }

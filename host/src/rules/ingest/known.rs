@@ -146,7 +146,7 @@ impl Keys {
                 };
                 if let Some(person) = super::people::person(body) {
                     let normalised = person.identities.iter().filter_map(|it| normalise(it, heard));
-                    keys.identities.extend(normalised.map(|it| (origin.workspace, it)));
+                    keys.identities.extend(normalised.map(|it| (origin.workspace, it.key)));
                 }
                 if let Some(thread) = body.interaction().and_then(|it| it.conversation.as_ref()) {
                     keys.conversations.insert((origin.connection, thread.key.clone()));

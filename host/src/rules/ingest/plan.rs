@@ -151,6 +151,8 @@ pub struct NewIdentity {
     pub workspace: WorkspaceId,
     /// Kind and value.
     pub key: IdentityKey,
+    /// What was said, where that is another spelling.
+    pub shown: Option<String>,
     /// Whose it is.
     pub contact: ContactId,
     /// Who vouches for it.

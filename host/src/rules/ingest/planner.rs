@@ -325,7 +325,7 @@ impl<'a> Planner<'a> {
         let heard = Heard { region: &scene.context.region, connector: &origin.connector, connection: &connection, handles: origin.handles };
         let identities: Vec<_> = person.identities.iter().filter_map(|it| Some((normalise(it, heard)?, it))).collect();
         let mut found: Vec<ContactId> =
-            identities.iter().filter_map(|(key, _)| self.known.identities.get(&(origin.workspace, key.clone())).copied()).collect();
+            identities.iter().filter_map(|(it, _)| self.known.identities.get(&(origin.workspace, it.key.clone())).copied()).collect();
         if !identities.is_empty() {
             found.extend(unnamed);
         }
@@ -346,8 +346,8 @@ impl<'a> Planner<'a> {
             },
         };
         self.known.contacts.entry(contact).or_default().reachable |= !identities.is_empty();
-        for (key, identity) in identities {
-            let place = (origin.workspace, key);
+        for (normal, identity) in identities {
+            let place = (origin.workspace, normal.key);
             if self.known.identities.contains_key(&place) {
                 continue;
             }
@@ -355,6 +355,7 @@ impl<'a> Planner<'a> {
             self.plan.identities.push(NewIdentity {
                 workspace: origin.workspace,
                 key: place.1.clone(),
+                shown: normal.shown,
                 contact,
                 assurance: identity.assurance,
                 label: identity.label.clone(),

@@ -187,6 +187,7 @@ async fn write_people(
             it.workspace.into(),
             kind.as_str().into(),
             value.into(),
+            it.shown.into(),
             it.contact.into(),
             assurance.into(),
             it.label.into(),
@@ -194,8 +195,8 @@ async fn write_people(
             it.created_at.as_millisecond().into(),
         ]
     });
-    let sql = "insert into identities (workspace_id, kind, value, contact_id, assurance, label, connection_id, created_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int], rows.collect());
+    let sql = "insert into identities (workspace_id, kind, value, shown, contact_id, assurance, label, connection_id, created_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int], rows.collect());
 
     let rows = claims.into_iter().map(|it| {
         vec![

@@ -120,7 +120,8 @@ create index contacts_merged on contacts (merged_into) where merged_into is not 
 create table identities (
     workspace_id text not null,
     kind text not null,                      -- phone, email or handle
-    value text not null,                     -- normalised: E.164, lower case, scope:id
+    value text not null,                     -- normalised: E.164, lower case, scope:id; spellings of one identity are equal
+    shown text,                              -- as it was said, where that is another valid spelling: people and sinks see this one
     contact_id text not null,                -- the contact that first had it; follow merged_into
     assurance text not null,                 -- vendor or stated
     label text,                              -- the name that people know a handle by
