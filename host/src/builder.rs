@@ -1,25 +1,14 @@
 //! Builds the bundled connectors from the sources of a checkout.
 
-use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use serde_json::Value;
+use crate::toolchain::{self, PROFILE, TARGET, ToolError};
 
-/// What connectors are compiled for.
-const TARGET: &str = "wasm32-unknown-unknown";
-/// What connectors are built with.
-const PROFILE: &str = "connector";
 /// What every connector is built from, beside its own folder.
 const SHARED: [&str; 5] = ["sdk", "schemas", "Cargo.lock", "Cargo.toml", ".cargo"];
 /// Folders that no build reads.
 const UNREAD: [&str; 4] = ["fixtures", "tests", "examples", "target"];
-/// What `cargo run` sets for its child and what must not reach another cargo.
-const OF_THE_OUTER_CARGO: [&str; 6] =
-    ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_CRATE_NAME", "CARGO_BIN_NAME", "CARGO_PRIMARY_PACKAGE"];
-
 /// A checkout with the sources of connectors.
 pub struct Workspace {
     root: PathBuf,
@@ -45,15 +34,9 @@ pub enum BuildError {
     /// A connector's Cargo.toml or connector.toml says not what it is.
     #[error("{}: there is no `{key}`", path.display())]
     Unnamed { path: PathBuf, key: &'static str },
-    /// Rust's tools are not there.
-    #[error("`{program}` cannot be started: {source}")]
-    Missing { program: String, source: std::io::Error },
-    /// The target cannot be installed.
-    #[error("Rust's target {TARGET} is not installed, and `rustup target add {TARGET}` failed: {reason}")]
-    Target { reason: String },
-    /// The build failed; cargo said why.
-    #[error("cargo could not build the connectors: its messages stand above")]
-    Cargo,
+    /// Rust's tools did not do it.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     /// The build succeeded, but a connector is not among what it made.
     #[error("cargo built no .wasm for the package `{0}`")]
     Nothing(String),
@@ -64,14 +47,11 @@ impl BuildError {
     pub fn cure(&self) -> String {
         match self {
             Self::File { .. } | Self::Unnamed { .. } => "mend or remove it; --no-build starts without building".to_owned(),
-            Self::Missing { .. } => {
-                "connectors are built with Rust: https://rustup.rs; or put ready .wasm files into the connectors' folder and use --no-build"
-                    .to_owned()
+            Self::Tool(error @ ToolError::Missing { .. }) => {
+                format!("{}; or put ready .wasm files into the connectors' folder and use --no-build", error.cure())
             }
-            Self::Target { .. } => {
-                format!("run `rustup target add {TARGET}` (or install your distribution's package for that target), then start again")
-            }
-            Self::Cargo | Self::Nothing(_) => {
+            Self::Tool(error @ (ToolError::NoTarget | ToolError::Target { .. })) => error.cure(),
+            Self::Tool(ToolError::Cargo) | Self::Nothing(_) => {
                 format!("`cargo build --profile {PROFILE} --target {TARGET} -p <connector>` repeats it; --no-build starts without building")
             }
         }
@@ -115,20 +95,11 @@ impl Workspace {
 
     /// Makes sure that Rust can compile for WebAssembly.
     pub fn prepare_target(&self, say: impl Fn(&str)) -> Result<(), BuildError> {
-        let mut rustc = self.command("rustc");
-        rustc.args(["--print", "target-libdir", "--target", TARGET]);
-        let asked = rustc.output().map_err(|source| BuildError::Missing { program: "rustc".to_owned(), source })?;
-        let folder = String::from_utf8_lossy(&asked.stdout);
-        if asked.status.success() && Path::new(folder.trim()).is_dir() {
+        if toolchain::has_target(&self.root)? {
             return Ok(());
         }
         say(&format!("adding Rust's target {TARGET}"));
-        let added = self.command("rustup").args(["target", "add", TARGET]).stdin(Stdio::null()).output();
-        match added {
-            Ok(added) if added.status.success() => Ok(()),
-            Ok(added) => Err(BuildError::Target { reason: String::from_utf8_lossy(&added.stderr).trim().to_owned() }),
-            Err(error) => Err(BuildError::Target { reason: format!("rustup cannot be started: {error}") }),
-        }
+        Ok(toolchain::add_target(&self.root)?)
     }
 
     /// Builds connectors and puts each into its place at once. Cargo shows its progress on stderr.
@@ -144,12 +115,11 @@ impl Workspace {
         let begun = std::fs::metadata(&mark).and_then(|it| it.modified()).map_err(file(&mark));
         std::fs::remove_file(&mark).map_err(file(&mark))?;
         let begun = begun?;
-        let made = self.cargo(connectors, quiet)?;
+        let packages: Vec<&str> = connectors.iter().map(|it| it.package.as_str()).collect();
+        let made = toolchain::build(&self.root, &packages, quiet)?;
         for connector in connectors {
-            let (_, wasm) = made
-                .iter()
-                .find(|(package, _)| *package == connector.package)
-                .ok_or_else(|| BuildError::Nothing(connector.package.clone()))?;
+            let wasm = made.iter().find(|it| it.package == connector.package).map(|it| &it.wasm);
+            let wasm = wasm.ok_or_else(|| BuildError::Nothing(connector.package.clone()))?;
             let aside = into.join(format!(".{}-{}", connector.id, std::process::id()));
             let place = into.join(format!("{}.wasm", connector.id));
             std::fs::copy(wasm, &aside).map_err(file(&aside))?;
@@ -159,57 +129,6 @@ impl Workspace {
         }
         Ok(())
     }
-
-    /// Runs cargo; the packages that it built (or found built) with their `.wasm`.
-    fn cargo(&self, connectors: &[&Bundled], quiet: bool) -> Result<Vec<(String, PathBuf)>, BuildError> {
-        let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-        let missing = |source| BuildError::Missing { program: program.to_string_lossy().into_owned(), source };
-        let mut cargo = self.command(&program);
-        cargo.args(["build", "--profile", PROFILE, "--target", TARGET, "--message-format", "json-render-diagnostics"]);
-        if quiet {
-            cargo.arg("--quiet");
-        }
-        for connector in connectors {
-            cargo.args(["--package", &connector.package]);
-        }
-        let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(missing)?;
-        let messages = child.stdout.take().map(BufReader::new).into_iter().flat_map(BufReader::lines);
-        let made = messages.map_while(Result::ok).filter_map(|line| artifact(&line)).collect();
-        if child.wait().map_err(missing)?.success() { Ok(made) } else { Err(BuildError::Cargo) }
-    }
-
-    /// A tool of Rust, run in the checkout as if nobody had run us with cargo.
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.root);
-        for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|it| OF_THE_OUTER_CARGO.contains(&it) || it.starts_with("CARGO_PKG_") || it.starts_with("CARGO_BIN_EXE_"))
-            {
-                command.env_remove(&name);
-            }
-        }
-        command
-    }
-}
-
-/// Package and `.wasm` out of one of cargo's messages.
-fn artifact(line: &str) -> Option<(String, PathBuf)> {
-    let message: Value = serde_json::from_str(line).ok()?;
-    if message["reason"] != "compiler-artifact" {
-        return None;
-    }
-    // `path+file:///…/plugins/telegram#0.1.0`, or `…#name@0.1.0` where folder and package differ.
-    let (place, version) = message["package_id"].as_str()?.rsplit_once('#')?;
-    let package = version.split_once('@').map_or_else(|| place.rsplit('/').next().unwrap_or_default(), |(name, _)| name);
-    let wasm = message["filenames"]
-        .as_array()?
-        .iter()
-        .filter_map(Value::as_str)
-        .map(PathBuf::from)
-        .find(|it| it.extension().is_some_and(|it| it == "wasm"))?;
-    Some((package.to_owned(), wasm))
 }
 
 /// When the newest file in a folder (or the file itself) was changed. What is not there was never changed.
@@ -320,16 +239,5 @@ mod tests {
         assert!(!is_stale());
         checkout.age("sdk/src/lib.rs", 0);
         assert!(is_stale());
-    }
-
-    #[test]
-    fn cargos_messages_name_package_and_file() {
-        let line = |id: &str| {
-            serde_json::json!({ "reason": "compiler-artifact", "package_id": id, "filenames": ["/t/x.d", "/t/x.wasm"] }).to_string()
-        };
-        assert_eq!(artifact(&line("path+file:///c/plugins/telegram#0.1.0")), Some(("telegram".to_owned(), "/t/x.wasm".into())));
-        assert_eq!(artifact(&line("path+file:///c/plugins/tg#telegram@0.1.0")), Some(("telegram".to_owned(), "/t/x.wasm".into())));
-        assert_eq!(artifact("{\"reason\":\"build-finished\"}"), None);
-        assert_eq!(artifact("Compiling"), None);
     }
 }

@@ -3,6 +3,7 @@
 
 mod builder;
 mod cli;
+mod toolchain;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The connectors that every hub under test has. `mended` has another one's id: tests install it themselves.
 const INSTALLED: [&str; 5] = ["telegram", "webform", "odoo", "misbehaving", "relay"];
 
-fn target() -> PathBuf {
+/// Where cargo builds.
+#[must_use]
+pub fn target() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned();
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |it| root.join(it))
 }
@@ -50,6 +52,14 @@ impl Folder {
             folder.install(name, name);
         }
         folder
+    }
+
+    /// An empty folder outside of the checkout, for an author who has none.
+    #[must_use]
+    pub fn outside() -> Self {
+        let path = std::env::temp_dir().join(format!("patchbay-tests-{}-{}", std::process::id(), unique()));
+        std::fs::create_dir_all(&path).expect("the system's folder for passing files can be written");
+        Self { path }
     }
 
     /// Where it is.

@@ -17,7 +17,6 @@ mod fields;
 mod files;
 mod lead;
 mod logging;
-mod map;
 mod message;
 mod output;
 mod run;

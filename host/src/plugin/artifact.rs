@@ -17,6 +17,8 @@ pub struct Artifact {
     pub digest: [u8; 32],
     /// What it says of itself.
     pub manifest: Manifest,
+    /// The same as it stands inside: the TOML of connector.toml.
+    pub manifest_text: String,
     /// Its imports: all that it can reach.
     pub imports: Vec<String>,
     /// Its exports: all that it can do.
@@ -90,10 +92,12 @@ impl Artifact {
         if let Some(foreign) = imports.iter().find(|it| !it.starts_with("patchbay:connector/")) {
             return Err(ArtifactError::ForeignImport(foreign.clone()));
         }
-        let manifest = parse_manifest(&manifest.ok_or(ArtifactError::NoManifest)?)?;
+        let manifest_text =
+            String::from_utf8(manifest.ok_or(ArtifactError::NoManifest)?).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
+        let manifest = toml::from_str(&manifest_text).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
         let sha = digest::digest(&digest::SHA256, &wasm);
         let digest = sha.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        Ok(Self { wasm, digest, manifest, imports, exports })
+        Ok(Self { wasm, digest, manifest, manifest_text, imports, exports })
     }
 
     /// The abilities that it exports: `webhook`, `polling`, `commands`, `check`.
@@ -103,7 +107,48 @@ impl Artifact {
     }
 }
 
-fn parse_manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
-    toml::from_str(text).map_err(|error| ArtifactError::Manifest(error.to_string()))
+/// The component with this text as its manifest section, for languages whose SDK does not put it there.
+#[must_use]
+pub fn with_manifest(mut wasm: Vec<u8>, manifest: &str) -> Vec<u8> {
+    let mut section = leb128(SECTION.len());
+    section.extend_from_slice(SECTION.as_bytes());
+    section.extend_from_slice(manifest.as_bytes());
+    // A custom section: its id is 0, then its length.
+    wasm.push(0);
+    wasm.extend(leb128(section.len()));
+    wasm.extend(section);
+    wasm
+}
+
+/// A number as WebAssembly writes it: seven bits a byte, the lowest first.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(number & 0x7f).expect("seven bits fit");
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty component: magic number, version, layer.
+    const EMPTY: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
+
+    #[test]
+    fn a_manifest_that_is_put_in_is_read_back() {
+        assert!(matches!(Artifact::read(EMPTY.to_vec()), Err(ArtifactError::NoManifest)));
+        let text = format!(
+            "id = 'x'\nversion = '1.0.0'\ncontract = '0.1.0'\nname = 'X'\nsummary = '{}'\nchannel = 'x'\nroles = ['source']\n",
+            "long ".repeat(100)
+        );
+        let artifact = Artifact::read(with_manifest(EMPTY.to_vec(), &text)).unwrap();
+        assert_eq!((artifact.manifest.id.as_str(), artifact.manifest_text.as_str()), ("x", text.as_str()));
+    }
 }

@@ -18,11 +18,11 @@ use patchbay_host::setup;
 use patchbay_schemas::{Event, Manifest, Outline, Timestamp};
 use serde_json::{Map, Value};
 
-use super::failure::{Exit, Failure};
-use super::fields::{Pair, read_object};
-use super::files::{Here, ScratchCache};
-use super::logging;
-use super::output::print;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::fields::{Pair, read_object};
+use crate::cli::files::{Here, ScratchCache};
+use crate::cli::logging;
+use crate::cli::output::print;
 
 /// Where connectors lie after `cargo build` in a checkout.
 const BUILT: &str = "target/wasm32-unknown-unknown/connector";

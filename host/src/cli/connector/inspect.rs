@@ -1,70 +1,17 @@
-//! `connector list`, `connector inspect`, `connector map`
+//! `connector inspect`: what a connector can do and may reach, without running it.
 
 use patchbay_host::plugin::Artifact;
 use patchbay_schemas::Manifest;
 use patchbay_schemas::manifest::{Role, Verify};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
-use super::fields::list as words;
-use super::files::{Here, ScratchCache};
-use super::logging;
-use super::map::{self, MapArgs};
-use super::output::{Out, Table, complain};
+use super::permissions;
+use crate::cli::failure::Failure;
+use crate::cli::fields::list as words;
+use crate::cli::output::{Out, Table};
 
-#[derive(clap::Subcommand)]
-pub enum Connectors {
-    /// List the installed connectors
-    List,
-    /// Show what a connector can do, what it may reach and how it is configured, without running it
-    Inspect {
-        /// A connector's id, or the path of a .wasm
-        connector: String,
-    },
-    Map(MapArgs),
-}
-
-impl Connectors {
-    pub async fn run(self, here: &Here) -> Result<(), Failure> {
-        if let Self::Map(map) = self {
-            return map.run(here).await;
-        }
-        logging::start_for_command();
-        let config = here.config()?;
-        let scratch = ScratchCache::find(&config);
-        let catalogue = Here::catalogue(&config, scratch.cache.clone())?;
-        let Self::Inspect { connector } = self else {
-            let (found, broken) = catalogue.list()?;
-            for error in broken {
-                complain(&format!("warning: {}", Failure::from(error).what));
-            }
-            let artifacts: Vec<Artifact> = found.into_values().collect();
-            return list(here.out, &artifacts, &config.connectors.display().to_string());
-        };
-        inspect(here.out, &map::find(&catalogue, &connector)?)
-    }
-}
-
-fn list(out: Out, artifacts: &[Artifact], folder: &str) -> Result<(), Failure> {
-    let json: Vec<Value> = artifacts.iter().map(summary).collect();
-    out.answer(&json, || {
-        let mut table = Table::new(["ID", "VERSION", "NAME", "ROLES", "CAN", "SUMMARY"]);
-        for it in artifacts {
-            let manifest = &it.manifest;
-            table.row([
-                manifest.id.clone(),
-                manifest.version.clone(),
-                manifest.name.clone(),
-                roles(manifest).join(", "),
-                it.abilities().join(", "),
-                manifest.summary.clone(),
-            ]);
-        }
-        table.or(&format!("no connectors in {folder}: `patchbay up` builds the bundled ones"))
-    })
-}
-
-fn summary(artifact: &Artifact) -> Value {
+/// What is worth knowing of a connector, as JSON.
+pub fn summary(artifact: &Artifact) -> Value {
     let Artifact { manifest, digest, imports, .. } = artifact;
     json!({
         "id": manifest.id,
@@ -74,12 +21,14 @@ fn summary(artifact: &Artifact) -> Value {
         "roles": roles(manifest),
         "abilities": artifact.abilities(),
         "imports": imports,
+        "permissions": permissions::of(artifact).iter().map(ToString::to_string).collect::<Vec<_>>(),
         "sha256": hex::encode(digest),
         "size": artifact.wasm.len(),
     })
 }
 
-fn inspect(out: Out, artifact: &Artifact) -> Result<(), Failure> {
+/// All of one connector, for people or as JSON.
+pub fn inspect(out: Out, artifact: &Artifact) -> Result<(), Failure> {
     let manifest = &artifact.manifest;
     let mut json = summary(artifact);
     json["manifest"] = serde_json::to_value(manifest).unwrap_or_default();
@@ -100,7 +49,7 @@ fn inspect(out: Out, artifact: &Artifact) -> Result<(), Failure> {
 
 /// What is worth knowing of a connector before one trusts it.
 fn facts(artifact: &Artifact) -> Vec<(&'static str, String)> {
-    let Manifest { webhook, polling, commands, endpoints, limits, .. } = &artifact.manifest;
+    let Manifest { webhook, polling, commands, limits, .. } = &artifact.manifest;
     let mut facts = vec![
         ("summary", artifact.manifest.summary.clone()),
         ("roles", roles(&artifact.manifest).join(", ")),
@@ -109,6 +58,7 @@ fn facts(artifact: &Artifact) -> Vec<(&'static str, String)> {
         ("can", artifact.abilities().join(", ")),
         ("imports", artifact.imports.join(", ")),
     ];
+    facts.extend(permissions::of(artifact).iter().map(|it| ("may", it.to_string())));
     if let Some(webhook) = webhook {
         let checks: Vec<String> = webhook.verify.iter().map(check).collect();
         let checks = if checks.is_empty() { "nothing: the address is the secret".to_owned() } else { checks.join("; ") };
@@ -120,13 +70,16 @@ fn facts(artifact: &Artifact) -> Vec<(&'static str, String)> {
     if let Some(commands) = commands {
         facts.push(("commands", format!("{}; {} at a time", commands.kinds.join(", "), commands.concurrency)));
     }
-    facts.extend(endpoints.iter().map(|(name, it)| ("reaches", format!("{name}: {}", it.url))));
-    facts.push(("limits", format!("{} MiB, {} ms of processor, {} host calls", limits.memory_mib, limits.cpu_ms, limits.host_calls)));
+    facts.push((
+        "limits",
+        format!("{} host calls, {} ms for a delivery, {} ms for other work", limits.host_calls, limits.webhook_ms, limits.work_ms),
+    ));
     facts.push(("file", format!("{} bytes, sha256 {}", artifact.wasm.len(), summary(artifact)["sha256"].as_str().unwrap_or_default())));
     facts
 }
 
-fn roles(manifest: &Manifest) -> Vec<&'static str> {
+/// `source`, `messenger`, `sink`
+pub fn roles(manifest: &Manifest) -> Vec<&'static str> {
     let name = |it: &Role| match it {
         Role::Source => "source",
         Role::Messenger => "messenger",
