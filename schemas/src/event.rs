@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::time::write;
 use crate::{ConversationRef, Extra, Interaction, Person};
 
 /// One thing that happened, as `v1/event.json` describes it.
@@ -197,7 +198,7 @@ pub struct RecordFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// When somebody will next speak with the person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, serialize_with = "write", skip_serializing_if = "Option::is_none")]
     pub next_contact_at: Option<Timestamp>,
     /// Labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]

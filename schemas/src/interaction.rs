@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::time::write;
 use crate::whole::whole;
 use crate::{ConversationRef, Extra, Person};
 
@@ -227,13 +228,13 @@ pub struct Call {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<CallResult>,
     /// When it began to ring.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, serialize_with = "write", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When somebody answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, serialize_with = "write", skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Timestamp>,
     /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, serialize_with = "write", skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// Seconds of waiting before the answer (or the end).
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::time::write;
 use crate::{Contact, Source};
 
 /// One wish of one contact to buy, as the API shows it and as a sink gets it.
@@ -55,7 +56,7 @@ pub enum Stage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         /// When to come back to it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, serialize_with = "write", skip_serializing_if = "Option::is_none")]
         return_at: Option<Timestamp>,
     },
 }

@@ -10,6 +10,7 @@ pub mod interaction;
 pub mod lead;
 pub mod manifest;
 pub mod outline;
+pub mod time;
 mod whole;
 
 pub use command::{Command, Receipt};

@@ -1,6 +1,5 @@
 //! Between the generated bindings and [`Connector`]: not for authors.
 
-use std::fmt::Display;
 use std::marker::PhantomData;
 
 use patchbay_schemas::command::CommandBody;
@@ -8,9 +7,9 @@ use patchbay_schemas::{Command, Event, EventBody, Receipt};
 use serde::Serialize;
 
 use crate::bindings::imports::patchbay::connector::types;
-use crate::bindings::{check, commands, polling, webhook};
+use crate::bindings::{check, commands as abilities, polling, webhook};
 use crate::connector::{CommandKind, Connector, Failure, Retry, millis};
-use crate::json;
+use crate::{commands, json};
 
 /// Implements the generated traits for a [`Connector`].
 pub struct Adapter<C>(PhantomData<C>);
@@ -50,10 +49,10 @@ impl<C: Connector> polling::exports::patchbay::connector::polling::Guest for Ada
     }
 }
 
-impl<C: Connector> commands::exports::patchbay::connector::commands::Guest for Adapter<C> {
+impl<C: Connector> abilities::exports::patchbay::connector::commands::Guest for Adapter<C> {
     fn execute(
-        batch: Vec<commands::exports::patchbay::connector::commands::Command>,
-    ) -> Vec<Result<commands::exports::patchbay::connector::commands::Receipt, types::Failure>> {
+        batch: Vec<abilities::exports::patchbay::connector::commands::Command>,
+    ) -> Vec<Result<abilities::exports::patchbay::connector::commands::Receipt, types::Failure>> {
         // A command that this connector cannot read fails alone; the others are carried out.
         let mut readable = Vec::with_capacity(batch.len());
         let unreadable: Vec<Option<Failure>> = batch
@@ -98,22 +97,23 @@ fn event(event: Event) -> Result<types::Event, Failure> {
     })
 }
 
-fn command<C: Connector>(it: commands::exports::patchbay::connector::commands::Command) -> Result<Command, Failure> {
-    let kind = it.kind;
-    let unreadable = |error: &dyn Display| Failure::never("command.payload", format!("{kind} cannot be read: {error}"));
-    let payload = json::parse(it.payload.as_bytes()).map_err(|error| unreadable(&error))?;
+fn command<C: Connector>(it: abilities::exports::patchbay::connector::commands::Command) -> Result<Command, Failure> {
+    let (kind, payload) = (it.kind, it.payload.as_bytes());
     // What a connector does not name is decided by the compiler, so that it brings no code along.
     let body = match kind.as_str() {
-        "lead.upsert" if const { takes(C::COMMANDS, CommandKind::LeadUpsert) } => json::read(payload).map(CommandBody::LeadUpsert),
+        "lead.upsert" if const { takes(C::COMMANDS, CommandKind::LeadUpsert) } => {
+            commands::read(payload, commands::lead_upsert).map(|it| CommandBody::LeadUpsert(Box::new(it)))
+        }
         "interaction.add" if const { takes(C::COMMANDS, CommandKind::InteractionAdd) } => {
-            json::read(payload).map(CommandBody::InteractionAdd)
+            commands::read(payload, commands::interaction_add).map(|it| CommandBody::InteractionAdd(Box::new(it)))
         }
         "message.send" if const { takes(C::COMMANDS, CommandKind::MessageSend) } => {
-            json::message_send(payload).map(|it| CommandBody::MessageSend(Box::new(it)))
+            commands::read(payload, commands::message_send).map(|it| CommandBody::MessageSend(Box::new(it)))
         }
         _ => return Err(Failure::never("command.unsupported", format!("this connector does not understand {kind}"))),
     };
-    Ok(Command { idempotency_key: it.idempotency_key, body: body.map_err(|error| unreadable(&error))? })
+    let body = body.map_err(|error| Failure::never("command.payload", format!("{kind} cannot be read: {error}")))?;
+    Ok(Command { idempotency_key: it.idempotency_key, body })
 }
 
 const fn takes(kinds: &[CommandKind], wanted: CommandKind) -> bool {
@@ -127,8 +127,8 @@ const fn takes(kinds: &[CommandKind], wanted: CommandKind) -> bool {
     false
 }
 
-fn receipt(receipt: Receipt) -> Result<commands::exports::patchbay::connector::commands::Receipt, Failure> {
-    Ok(commands::exports::patchbay::connector::commands::Receipt { remote_id: receipt.remote_id, details: document(&receipt.details)? })
+fn receipt(receipt: Receipt) -> Result<abilities::exports::patchbay::connector::commands::Receipt, Failure> {
+    Ok(abilities::exports::patchbay::connector::commands::Receipt { remote_id: receipt.remote_id, details: document(&receipt.details)? })
 }
 
 fn document(document: &impl Serialize) -> Result<String, Failure> {

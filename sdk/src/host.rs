@@ -7,15 +7,19 @@ use serde::de::DeserializeOwned;
 use crate::bindings::imports::patchbay::connector::{host, secrets as raw_secrets, state as raw_state};
 use crate::{Failure, json};
 
-/// The connection's configuration as a JSON value. The leanest way to read it.
-pub fn settings() -> Result<serde_json::Value, Failure> {
-    json::parse(host::config().as_bytes()).map_err(|error| Failure::never("connector.config", format!("the configuration is {error}")))
+/// The connection's configuration, read in place. The leanest way: nothing is copied but what `read` keeps.
+pub fn settings<T>(read: impl FnOnce(&json::Node) -> Result<T, Failure>) -> Result<T, Failure> {
+    let text = host::config();
+    let settings = json::Node::parse(text.as_bytes());
+    read(&settings.map_err(|error| Failure::never("connector.config", format!("the configuration is {error}")))?)
 }
 
 /// The connection's configuration. It holds no secret. The hub checked it against the manifest's schema.
 pub fn config<T: DeserializeOwned>() -> Result<T, Failure> {
-    json::read(settings()?).map_err(|error| {
-        Failure::never("connector.config", format!("the configuration does not have the shape this connector reads: {error}"))
+    settings(|it| {
+        json::read(it.clone().value()).map_err(|error| {
+            Failure::never("connector.config", format!("the configuration does not have the shape this connector reads: {error}"))
+        })
     })
 }
 

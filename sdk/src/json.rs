@@ -4,8 +4,6 @@
 //! A delivery is parsed into nodes that borrow its texts ([`Node`]), or into a [`Value`](serde_json::Value) ([`parse`]); Rust types
 //! are read out of that value ([`read`]), and written without a value in between ([`write()`]). The JSON is the same.
 
-mod fields;
-mod message;
 mod node;
 mod number;
 mod object;
@@ -14,8 +12,6 @@ mod plain;
 mod read;
 mod write;
 
-pub use fields::Fields;
-pub(crate) use message::message_send;
 pub use node::Node;
 pub use object::Object;
 pub use parse::parse;
@@ -27,6 +23,15 @@ use std::fmt::{self, Display, Formatter};
 /// Why a document could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(String);
+
+impl Error {
+    /// An error that says this.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn of(parts: &[&str]) -> Self {
+        Self(parts.concat())
+    }
+}
 
 impl Display for Error {
     fn fmt(&self, out: &mut Formatter) -> fmt::Result {

@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bindings;
+mod commands;
 mod connector;
 #[cfg(any(target_arch = "wasm32", test))]
 mod heap;
 pub mod host;
 pub mod http;
 pub mod json;
+pub mod text;
 
 pub use connector::{CommandKind, Connector, Failure, Page, Reply, Request, Retry};
 pub use patchbay_schemas as schemas;

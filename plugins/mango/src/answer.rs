@@ -1,14 +1,14 @@
 //! What Mango's answers mean (API 1.9, "Список кодов результатов").
 
-use patchbay_sdk::json::{self, Fields};
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::{Failure, Retry};
 
 use crate::party::int;
 
 /// The document in an answer, or what its absence asks for.
-pub fn document(status: u16, body: &[u8]) -> Result<Fields, Failure> {
+pub fn document(status: u16, body: &[u8]) -> Result<Object<'_>, Failure> {
     const DONE: i64 = 1000;
-    let mut document = json::parse(body).ok().and_then(Fields::new).unwrap_or_default();
+    let mut document = Node::parse(body).ok().and_then(Node::object).unwrap_or_default();
     let result = int(&mut document, "result");
     if (200..300).contains(&status) && result.is_none_or(|it| it == DONE) && !document.names().any(|it| it == "status") {
         return Ok(document);

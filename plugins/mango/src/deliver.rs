@@ -24,7 +24,7 @@ pub fn deliver(hub: &mut impl Hub, config: &Config, idempotency_key: &str, messa
     if hub.recall(&note)?.is_some() {
         return Ok(receipt);
     }
-    call.document.put_text("command_id", idempotency_key);
+    call.document.put("command_id", idempotency_key);
     let (status, body) = hub.post(call.path, &call.document, TIMEOUT_MS)?;
     answer::document(status, &body)?;
     // Mango took it: a note that cannot be kept is no reason to say otherwise.

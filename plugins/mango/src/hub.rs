@@ -2,7 +2,7 @@
 
 use patchbay_sdk::host::secrets::{Part, digest};
 use patchbay_sdk::host::state;
-use patchbay_sdk::json::{self, Fields};
+use patchbay_sdk::json::{self, Object};
 use patchbay_sdk::{Failure, http};
 
 use crate::form;
@@ -10,7 +10,7 @@ use crate::form;
 /// The outside.
 pub trait Hub {
     /// Posts a signed document to a path of Mango's API: the HTTP status and the body of the answer.
-    fn post(&mut self, path: &str, document: &Fields, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure>;
+    fn post(&mut self, path: &str, document: &Object, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure>;
 
     /// What was noted under `key`.
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure>;
@@ -23,7 +23,7 @@ pub trait Hub {
 pub struct Host;
 
 impl Hub for Host {
-    fn post(&mut self, path: &str, document: &Fields, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+    fn post(&mut self, path: &str, document: &Object, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
         let text = json::write(document).map_err(|error| Failure::never("mango.json", error.to_string()))?;
         // Neither the key nor the salt is ever seen here: the host hashes them, and puts the key into the body.
         let secret = |name: &str| Part::Secret(name.to_owned());

@@ -1,7 +1,7 @@
 //! `/events/call`: a step of one leg of a call. Every leg has a `call_id` and counts its steps (`seq`), all legs of a call share the
 //! `entry_id`. Steps come doubled and out of order (API 1.9, 3.1.2).
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 
 use crate::party::{Party, int, word};
 
@@ -57,7 +57,7 @@ pub enum State {
 impl Leg {
     /// Takes a step out of the notification; what else there is stays. None: it belongs to no call.
     #[must_use]
-    pub fn take(fields: &mut Fields) -> Option<Self> {
+    pub fn take(fields: &mut Object) -> Option<Self> {
         let id = word(fields, "call_id");
         let entry = word(fields, "entry_id").or_else(|| id.clone())?;
         let (from, to) = (Party::take(fields, "from"), Party::take(fields, "to"));

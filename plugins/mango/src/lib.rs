@@ -47,5 +47,5 @@ impl Connector for Mango {
 }
 
 fn config() -> Result<Config, Failure> {
-    Ok(Config::read(&host::settings()?))
+    host::settings(|it| Ok(Config::read(it)))
 }

@@ -1,7 +1,7 @@
 //! From a notification to what it means for the hub.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::{self, Fields};
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::Event;
 
 use crate::config::Config;
@@ -21,8 +21,8 @@ const REMEMBERED_MS: u64 = 6 * 60 * 60 * 1000;
 pub fn event(hub: &mut impl Hub, config: &Config, path: &str, body: &[u8]) -> Result<Option<Event>, Failure> {
     let wrong = |what: &str| Failure::never("mango.body", what);
     let text = form::field(body, "json").ok_or_else(|| wrong("the form has no field `json`"))?;
-    let document = json::parse(&text).map_err(|error| wrong(&["the field `json` is ", &error.to_string()].concat()))?;
-    let mut fields = Fields::new(document).ok_or_else(|| wrong("the field `json` is not an object"))?;
+    let document = Node::parse(&text).map_err(|error| wrong(&["the field `json` is ", &error.to_string()].concat()))?;
+    let mut fields = document.object().ok_or_else(|| wrong("the field `json` is not an object"))?;
     match kind(path, &fields) {
         "call" => {
             let leg = Leg::take(&mut fields).ok_or_else(|| wrong("a call has neither `entry_id` nor `call_id`"))?;
@@ -45,7 +45,7 @@ pub fn event(hub: &mut impl Hub, config: &Config, path: &str, body: &[u8]) -> Re
 }
 
 /// What the notification is about: the end of the address, or what its fields say where somebody posts all to one address.
-fn kind<'a>(path: &'a str, fields: &Fields) -> &'a str {
+fn kind<'a>(path: &'a str, fields: &Object) -> &'a str {
     let path = path.trim_end_matches('/');
     for start in ["/events/", "/result/"] {
         if let Some((_, rest)) = path.rsplit_once(start) {
@@ -75,30 +75,30 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'/' | b'_' | b'-' | b'.'))
 }
 
-fn step(hub: &mut impl Hub, config: &Config, leg: &Leg, mut fields: Fields) -> Result<Option<Event>, Failure> {
+fn step(hub: &mut impl Hub, config: &Config, leg: &Leg, mut fields: Object) -> Result<Option<Event>, Failure> {
     let (story, phase) = changed(hub, &leg.entry, |story| story.add(leg))?;
     let Some(phase) = phase.filter(|_| !config.only_ended) else { return Ok(None) };
     let recording = hub.recall(&recording_key(&leg.entry))?;
     fields.put_text("call_id", &leg.id);
-    fields.put_int("seq", leg.seq);
+    fields.put("seq", leg.seq);
     if let Some(reason) = leg.reason {
-        fields.put_int("disconnect_reason", reason);
+        fields.put("disconnect_reason", reason);
     }
     Ok(Some(report::call(&leg.entry, &story, phase, leg.at, recording, fields)))
 }
 
-fn end(hub: &mut impl Hub, summary: &Summary, mut fields: Fields) -> Result<Option<Event>, Failure> {
+fn end(hub: &mut impl Hub, summary: &Summary, mut fields: Object) -> Result<Option<Event>, Failure> {
     let (story, phase) = changed(hub, &summary.entry, |story| story.close(summary))?;
     let recording = hub.recall(&recording_key(&summary.entry))?;
     if let Some(reason) = summary.reason {
-        fields.put_int("disconnect_reason", reason);
+        fields.put("disconnect_reason", reason);
     }
     let at = summary.created.or(story.started);
     Ok(Some(report::call(&summary.entry, &story, phase, at, recording, fields)))
 }
 
 /// A recording can be fetched. It is news of its call where that is known, and was not told with its end already.
-fn added(hub: &mut impl Hub, config: &Config, mut fields: Fields) -> Result<Option<Event>, Failure> {
+fn added(hub: &mut impl Hub, config: &Config, mut fields: Object) -> Result<Option<Event>, Failure> {
     let (Some(entry), Some(recording)) = (fields.peek_text("entry_id"), fields.peek_text("recording_id")) else {
         return Ok(Some(notice::other("record/added", fields)));
     };

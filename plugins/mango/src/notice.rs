@@ -1,6 +1,6 @@
 //! Notifications that are not about the course of a call.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::{Event, MessageStatus, Notice, StatusChange};
 
@@ -9,7 +9,7 @@ use crate::report::moment;
 
 /// Anything worth keeping, named as the end of the address that Mango posts to: `recording`, `dtmf`, `record/added`.
 #[must_use]
-pub fn other(what: &str, mut fields: Fields) -> Event {
+pub fn other(what: &str, mut fields: Object) -> Event {
     let occurred_at = int(&mut fields, "timestamp").and_then(moment);
     // Who pressed keys in the menu.
     let number = word(&mut fields, "from_number");
@@ -27,7 +27,7 @@ pub fn other(what: &str, mut fields: Fields) -> Event {
         id.push_str(&at.as_second().to_string());
     }
     if let Some(number) = number {
-        fields.put_text("from_number", &number);
+        fields.put("from_number", number);
     }
     let person = Some(someone).filter(|it| !it.identities.is_empty());
     let notice = Notice { what: what.to_owned(), person, conversation: None, extra: fields.rest() };
@@ -36,7 +36,7 @@ pub fn other(what: &str, mut fields: Fields) -> Event {
 
 /// What became of an SMS of ours: `/events/sms`, and `/result/sms` where it could not be sent.
 #[must_use]
-pub fn sms(mut fields: Fields) -> Option<Event> {
+pub fn sms(mut fields: Object) -> Option<Event> {
     const DONE: i64 = 1000;
     let message_id = word(&mut fields, "command_id")?;
     let occurred_at = int(&mut fields, "timestamp").and_then(moment);

@@ -1,8 +1,7 @@
 //! One end of a call: an employee of the PBX by the extension, somebody outside by the number.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::{Identity, Person};
-use serde_json::Value;
 
 /// One end of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub struct Party {
 impl Party {
     /// Takes `from` or `to`. Some programs that speak Mango's language write the number alone.
     #[must_use]
-    pub fn take(fields: &mut Fields, name: &str) -> Self {
+    pub fn take(fields: &mut Object, name: &'static str) -> Self {
         if let Some(number) = fields.text(name) {
             return Self { number: Some(number).filter(|it| !it.is_empty()), ..Self::default() };
         }
@@ -26,7 +25,7 @@ impl Party {
         let found =
             Self { extension: word(&mut party, "extension"), number: word(&mut party, "number"), line: word(&mut party, "line_number") };
         if !party.is_empty() {
-            fields.put(name, party.value());
+            fields.put(name, party);
         }
         found
     }
@@ -62,7 +61,7 @@ pub fn digits(text: &str) -> String {
 
 /// Takes a text that is not empty; a number counts as its digits.
 #[inline(never)]
-pub fn word(fields: &mut Fields, name: &str) -> Option<String> {
+pub fn word(fields: &mut Object, name: &str) -> Option<String> {
     let word = match fields.text(name) {
         Some(word) => word,
         None => fields.int(name)?.to_string(),
@@ -72,10 +71,10 @@ pub fn word(fields: &mut Fields, name: &str) -> Option<String> {
 
 /// Takes a whole number, which Mango writes as a number in some places and as a text in others.
 #[inline(never)]
-pub fn int(fields: &mut Fields, name: &str) -> Option<i64> {
+pub fn int(fields: &mut Object, name: &str) -> Option<i64> {
     if let Some(number) = fields.int(name) {
         return Some(number);
     }
     let number = fields.peek_text(name)?.trim().parse().ok()?;
-    fields.take(name).map(|_: Value| number)
+    fields.take(name).map(|_| number)
 }

@@ -1,6 +1,6 @@
 //! The event that tells of a call as far as it is known.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::interaction::Call;
 use patchbay_sdk::schemas::{Author, ConversationRef, Detail, Direction, Event, Interaction, Notice, Source, Timestamp};
@@ -11,7 +11,7 @@ use crate::story::{Phase, Story};
 
 /// The event of a call that came to this. All events of a call have its `call.id`, each says all that is known by then.
 #[must_use]
-pub fn call(entry: &str, story: &Story, phase: Phase, at: Option<i64>, recording: Option<String>, extra: Fields) -> Event {
+pub fn call(entry: &str, story: &Story, phase: Phase, at: Option<i64>, recording: Option<String>, extra: Object) -> Event {
     let name = match phase {
         Phase::Appeared => "appeared",
         Phase::Connected => "connected",
@@ -23,11 +23,11 @@ pub fn call(entry: &str, story: &Story, phase: Phase, at: Option<i64>, recording
 
 /// The event of a call whose recording is there.
 #[must_use]
-pub fn recorded(entry: &str, story: &Story, at: Option<i64>, recording: &str, extra: Fields) -> Event {
+pub fn recorded(entry: &str, story: &Story, at: Option<i64>, recording: &str, extra: Object) -> Event {
     event(entry, &["recorded:", recording].concat(), story, at, Some(recording.to_owned()), extra)
 }
 
-fn event(entry: &str, name: &str, story: &Story, at: Option<i64>, recording: Option<String>, mut extra: Fields) -> Event {
+fn event(entry: &str, name: &str, story: &Story, at: Option<i64>, recording: Option<String>, mut extra: Object) -> Event {
     let occurred_at = at.and_then(moment);
     let id = ["call:", entry, ":", name].concat();
     let (Some(side @ (Side::In | Side::Out)), number) = (story.side, story.number.as_deref()) else {

@@ -1,9 +1,10 @@
 //! From what the hub wants to commands of Mango's: an SMS, a call back, the end of a call.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::AttachmentKind;
 use patchbay_sdk::schemas::command::MessageSend;
+use patchbay_sdk::text::length;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -15,16 +16,16 @@ const OTHER: usize = 268;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Call {
+pub struct Call<'a> {
     /// Where it goes: `/vpbx/commands/sms`.
     pub path: &'static str,
     /// What it says, without its id.
-    pub document: Fields,
+    pub document: Object<'a>,
 }
 
 /// The command that this message is: a text is an SMS, an attachment of the kind `other` with the type `callback` or `hangup` is what
 /// its name says.
-pub fn call(config: &Config, message: &MessageSend) -> Result<Call, Failure> {
+pub fn call<'a>(config: &'a Config, message: &'a MessageSend) -> Result<Call<'a>, Failure> {
     let number = message.conversation.key.as_str();
     if !(3..=20).contains(&number.len()) || !number.bytes().all(|it| it.is_ascii_digit()) {
         return Err(refused("mango.conversation", "the key of the conversation is no telephone number"));
@@ -39,20 +40,20 @@ pub fn call(config: &Config, message: &MessageSend) -> Result<Call, Failure> {
     let word = |name: &str| attachment.extra.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
     match (attachment.kind, word("type"), text) {
         (AttachmentKind::Other, Some("callback"), None) => {
-            let mut from = Fields::default();
-            from.put_text("extension", extension(config, word("extension"))?);
-            let mut document = Fields::default();
-            document.put("from", from.value());
-            document.put_text("to_number", number);
+            let mut from = Object::default();
+            from.put("extension", extension(config, word("extension"))?);
+            let mut document = Object::default();
+            document.put("from", from);
+            document.put("to_number", number);
             if let Some(line) = word("line") {
-                document.put_text("line_number", line);
+                document.put("line_number", line);
             }
             Ok(Call { path: "/vpbx/commands/callback", document })
         }
         (AttachmentKind::Other, Some("hangup"), None) => {
             let leg = word("call_id").ok_or_else(|| refused("mango.hangup", "`call_id` in `extra` must name the leg to end"))?;
-            let mut document = Fields::default();
-            document.put_text("call_id", leg);
+            let mut document = Object::default();
+            document.put("call_id", leg);
             Ok(Call { path: "/vpbx/commands/call/hangup", document })
         }
         (AttachmentKind::Other, Some("callback" | "hangup"), Some(_)) => Err(refused("mango.message", "a command has no text")),
@@ -60,19 +61,19 @@ pub fn call(config: &Config, message: &MessageSend) -> Result<Call, Failure> {
     }
 }
 
-fn sms(config: &Config, number: &str, text: &str) -> Result<Call, Failure> {
+fn sms<'a>(config: &'a Config, number: &'a str, text: &'a str) -> Result<Call<'a>, Failure> {
     let most = if text.is_ascii() { LATIN } else { OTHER };
-    let length = text.chars().map(char::len_utf16).sum::<usize>();
+    let length = length(text);
     if length > most {
         let reason = ["the SMS has ", &length.to_string(), " characters, Mango takes ", &most.to_string()];
         return Err(refused("mango.too_long", &reason.concat()));
     }
-    let mut document = Fields::default();
-    document.put_text("text", text);
-    document.put_text("from_extension", extension(config, None)?);
-    document.put_text("to_number", number);
+    let mut document = Object::default();
+    document.put("text", text);
+    document.put("from_extension", extension(config, None)?);
+    document.put("to_number", number);
     if let Some(sender) = &config.sms_sender {
-        document.put_text("sms_sender", sender);
+        document.put("sms_sender", sender.as_str());
     }
     Ok(Call { path: "/vpbx/commands/sms", document })
 }

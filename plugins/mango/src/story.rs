@@ -1,8 +1,7 @@
 //! A call as it develops: what all its steps said so far. Kept in the connector's state until nothing more can come.
 
-use patchbay_sdk::json::{self, Fields};
+use patchbay_sdk::json::{self, Node, Object};
 use patchbay_sdk::schemas::interaction::CallResult;
-use serde_json::Value;
 
 use crate::leg::{Leg, Side, State};
 use crate::summary::Summary;
@@ -29,7 +28,7 @@ pub struct Story {
     /// True once the summary came: nothing changes any more.
     pub is_told: bool,
     /// The last step of each leg: above zero while it goes on, below when it is over.
-    legs: Fields,
+    legs: Object<'static>,
 }
 
 /// What a call came to by a step.
@@ -56,7 +55,7 @@ impl Story {
         let is_over = leg.state == State::Disconnected;
         // Steps are counted from one; where they are not counted at all, each is the first.
         let seq = leg.seq.max(1);
-        self.legs.put_int(&leg.id, if is_over { -seq } else { seq });
+        self.legs.put(leg.id.clone(), if is_over { -seq } else { seq });
         self.place(leg.side, leg.number.as_ref(), leg.line.as_ref());
         // Two of us who speak while somebody outside waits have not answered.
         let is_ours = leg.side == Side::Internal && self.side != Some(Side::Internal);
@@ -122,7 +121,7 @@ impl Story {
     /// What was kept.
     #[must_use]
     pub fn read(kept: Option<&str>) -> Self {
-        let kept = kept.and_then(|it| json::parse(it.as_bytes()).ok()).and_then(Fields::new);
+        let kept = kept.and_then(|it| Node::parse(it.as_bytes()).ok()).and_then(Node::object);
         let Some(mut kept) = kept else { return Self::default() };
         Self {
             side: match kept.peek_text("side") {
@@ -139,14 +138,14 @@ impl Story {
             ended: kept.int("ended"),
             result: kept.text("result").and_then(|it| RESULTS.iter().find(|(name, _)| *name == it)).map(|(_, it)| *it),
             is_told: kept.flag("told"),
-            legs: kept.object("legs").unwrap_or_default(),
+            legs: kept.object("legs").unwrap_or_default().into_owned(),
         }
     }
 
     /// What to keep.
     #[must_use]
     pub fn kept(&self) -> String {
-        let mut kept = Fields::default();
+        let mut kept = Object::default();
         let side = self.side.map(|it| match it {
             Side::In => "in",
             Side::Out => "out",
@@ -162,18 +161,18 @@ impl Story {
         ];
         for (name, value) in texts {
             if let Some(value) = value {
-                kept.put_text(name, value);
+                kept.put(name, value);
             }
         }
         for (name, value) in [("started", self.started), ("answered", self.answered), ("ended", self.ended)] {
             if let Some(value) = value {
-                kept.put_int(name, value);
+                kept.put(name, value);
             }
         }
         if self.is_told {
-            kept.put("told", Value::Bool(true));
+            kept.put("told", true);
         }
-        kept.put("legs", self.legs.clone().value());
+        kept.put("legs", self.legs.clone());
         json::write(&kept).unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! `/events/summary`: what became of a call, once it is over (API 1.9, 3.1.6).
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 
 use crate::leg::Side;
 use crate::party::{Party, int, word};
@@ -31,7 +31,7 @@ pub struct Summary {
 impl Summary {
     /// Takes a summary out of the notification; what else there is stays. None: it belongs to no call.
     #[must_use]
-    pub fn take(fields: &mut Fields) -> Option<Self> {
+    pub fn take(fields: &mut Object) -> Option<Self> {
         let entry = word(fields, "entry_id")?;
         let (from, to) = (Party::take(fields, "from"), Party::take(fields, "to"));
         let side = match int(fields, "call_direction") {

@@ -4,31 +4,27 @@ use std::collections::BTreeMap;
 
 use mango::hub::Hub;
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
+use patchbay_testing::Vendor;
 use serde_json::Value;
 
-/// Answers in order; an empty list is a failure of the network.
+/// What stands outside of the connector.
 #[derive(Default)]
 pub struct Fake {
-    pub answers: Vec<(u16, Value)>,
-    pub asked: Vec<(String, Value)>,
+    pub vendor: Vendor,
     pub notes: BTreeMap<String, String>,
 }
 
 impl Fake {
     /// A Mango that gives these answers in order.
     pub fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
-        Self { answers: answers.into_iter().collect(), ..Self::default() }
+        Self { vendor: Vendor::answering(answers), ..Self::default() }
     }
 }
 
 impl Hub for Fake {
-    fn post(&mut self, path: &str, document: &Fields, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
-        self.asked.push((path.to_owned(), document.clone().value()));
-        if self.answers.is_empty() {
-            return Err(Failure::later("http.timeout", "no answer"));
-        }
-        let (status, body) = self.answers.remove(0);
+    fn post(&mut self, path: &str, document: &Object, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+        let (status, body) = self.vendor.ask(path, document)?;
         Ok((status, body.to_string().into_bytes()))
     }
 

@@ -4,4 +4,3 @@ mod calls;
 mod fake;
 mod mapping;
 mod sending;
-mod shapes;

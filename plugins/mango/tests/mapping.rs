@@ -9,10 +9,10 @@ use mango::map;
 use patchbay_sdk::schemas::interaction::CallResult;
 use patchbay_sdk::schemas::{Detail, Event, EventBody, Interaction, MessageStatus, Outline};
 use patchbay_sdk::{Failure, Retry};
+use patchbay_testing::Schema;
 use serde_json::{Value, json};
 
 use crate::fake::Fake;
-use crate::shapes;
 
 const FACTS: [&str; 9] = ["kind", "external_user_id", "name", "phone", "email", "text", "direction", "occurred_at", "id"];
 
@@ -69,10 +69,10 @@ fn every_fixture_becomes_what_its_expectation_says() {
 
 #[test]
 fn every_event_is_valid_by_the_schemas() {
-    let validator = shapes::validator();
+    let schema = Schema::event();
     for name in names() {
         if let Ok(Some(event)) = read(&mut Fake::default(), &Config::default(), &name) {
-            assert_eq!(shapes::faults(&validator, &event), Vec::<String>::new(), "{name}");
+            assert_eq!(schema.faults(&event), Vec::<String>::new(), "{name}");
         }
     }
 }

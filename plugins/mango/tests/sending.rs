@@ -25,7 +25,7 @@ fn send(hub: &mut Fake, config: &Config, mut message: Value) -> Result<Receipt, 
 fn asked(message: Value) -> (String, Value) {
     let mut hub = Fake::answering([(200, json!({ "result": 1000 }))]);
     send(&mut hub, &config(), message).expect("done");
-    hub.asked.remove(0)
+    hub.vendor.asked.remove(0)
 }
 
 fn command(extra: Value) -> Value {
@@ -71,7 +71,7 @@ fn what_mango_would_refuse_is_refused_before_it_is_asked() {
         let mut hub = Fake::default();
         let failure = send(&mut hub, config, message.clone()).expect_err(code);
         assert_eq!((failure.code.as_str(), failure.retry), (code, Retry::Never), "{message}");
-        assert!(hub.asked.is_empty());
+        assert!(hub.vendor.asked.is_empty());
     }
 }
 
@@ -81,7 +81,7 @@ fn a_repeat_after_success_does_nothing() {
     let first = send(&mut hub, &config(), json!({ "text": "x" })).expect("done");
     assert_eq!(first.remote_id.as_deref(), Some("out_1"));
     assert_eq!(send(&mut hub, &config(), json!({ "text": "x" })), Ok(first));
-    assert_eq!(hub.asked.len(), 1);
+    assert_eq!(hub.vendor.asked.len(), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use patchbay_sdk::Failure;
-use serde_json::Value;
+use patchbay_sdk::json::Node;
 
 /// The connection's configuration, as `connector.toml` describes it.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Default for Config {
 
 impl Config {
     /// Reads the configuration; what is absent has its default.
-    pub fn read(value: &Value) -> Result<Self, Failure> {
+    pub fn read(settings: &Node) -> Result<Self, Failure> {
         let mut config = Self::default();
         for (place, name) in [
             (&mut config.base_url, "base_url"),
@@ -97,24 +97,26 @@ impl Config {
             (&mut config.activity_type, "activity_type"),
             (&mut config.utc_offset, "utc_offset"),
         ] {
-            if let Some(text) = value[name].as_str() {
+            if let Some(text) = settings.get(name).and_then(Node::as_str) {
                 text.clone_into(place);
             }
         }
         let wrong = |name: &str| Failure::never("odoo.config", format!("`{name}` has a value that this connector does not know"));
-        config.existing = match value["existing"].as_str() {
+        config.existing = match settings.get("existing").and_then(Node::as_str) {
             None | Some("join") => Existing::Join,
             Some("always_new") => Existing::AlwaysNew,
             Some(_) => return Err(wrong("existing")),
         };
-        config.deleted = match value["deleted"].as_str() {
+        config.deleted = match settings.get("deleted").and_then(Node::as_str) {
             None | Some("recreate") => Deleted::Recreate,
             Some("stop") => Deleted::Stop,
             Some(_) => return Err(wrong("deleted")),
         };
-        config.channel_as_source = value["channel_as_source"].as_bool().unwrap_or(true);
-        for (name, user) in value["users"].as_object().into_iter().flatten() {
-            config.users.insert(name.clone(), user.as_str().unwrap_or_default().to_owned());
+        config.channel_as_source = !matches!(settings.get("channel_as_source"), Some(Node::Bool(false)));
+        if let Some(Node::Object(users)) = settings.get("users") {
+            for name in users.names() {
+                config.users.insert(name.to_owned(), users.peek_text(name).unwrap_or_default().to_owned());
+            }
         }
         Ok(config)
     }

@@ -77,7 +77,7 @@ pub fn execute_all(client: Client<'_>, config: &Config, batch: &[Command]) -> Ve
 }
 
 fn config() -> Result<Config, Failure> {
-    Config::read(&host::settings()?)
+    host::settings(Config::read)
 }
 
 fn send(ask: Ask) -> Result<Answer, Failure> {

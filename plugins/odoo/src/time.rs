@@ -1,19 +1,20 @@
 //! Odoo's times: UTC without a zone, microseconds in its database and in webhooks, seconds in the API.
 
-use patchbay_sdk::schemas::Timestamp;
+use patchbay_sdk::schemas::{self, Timestamp};
 
 /// `2026-11-22 01:42:33` from a time.
 #[must_use]
 pub fn written(time: Timestamp) -> String {
-    // A whole second prints as `2026-11-22T01:42:33Z`.
-    let text = Timestamp::from_second(time.as_second()).unwrap_or(time).to_string();
-    text.trim_end_matches('Z').replace('T', " ")
+    // A moment prints as `2026-11-22T01:42:33.5Z`.
+    let text = schemas::time::written(time);
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    [part(0, 10), " ", part(11, 19)].concat()
 }
 
 /// A time from `2026-11-22 01:42:33` or `2026-11-22 01:42:33.326725`.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
-    format!("{}Z", text.trim().replace(' ', "T")).parse().ok()
+    schemas::time::parse(&[text.trim(), "Z"].concat())
 }
 
 /// The same text a number of seconds later; as it is where it is no time.

@@ -1,31 +1,16 @@
 //! Recorded deliveries of automation rules, the manifest, and poll events: by outline, by schema, and repeated.
 
-use jsonschema::{Registry, Validator};
 use odoo::config::Config;
 use odoo::payload::Record;
 use odoo::{hook, map};
-use patchbay_schemas::{Event, EventBody, Manifest, Outline, RecordAction, V1};
 use patchbay_sdk::Request;
+use patchbay_sdk::json::Node;
+use patchbay_sdk::schemas::{Event, EventBody, Manifest, Outline, RecordAction};
+use patchbay_testing::Schema;
 use serde_json::{Value, json};
 
-fn validator(file: &str) -> Validator {
-    let base = "https://patchbay.dev/schemas/v1/";
-    let files: Vec<(String, Value)> =
-        V1.iter().map(|(file, text)| (format!("{base}{file}"), serde_json::from_str(text).expect(file))).collect();
-    let files = files.iter().map(|(uri, schema)| (uri, schema));
-    let registry = Registry::new().extend(files).expect("every $id is a URI").prepare().expect("every reference leads somewhere");
-    jsonschema::options()
-        .with_registry(&registry)
-        .should_validate_formats(true)
-        .offline()
-        .build(&json!({ "$ref": format!("{base}{file}") }))
-        .expect("the schema compiles")
-}
-
 fn valid(event: &Event) {
-    let document = serde_json::to_value(event).expect("an event is JSON");
-    let faults: Vec<String> = validator("event.json").iter_errors(&document).map(|it| format!("{}: {it}", it.instance_path())).collect();
-    assert!(faults.is_empty(), "{faults:?} in {document}");
+    assert_eq!(Schema::event().faults(event), Vec::<String>::new(), "{event:?}");
 }
 
 fn request(path: &str, body: &str) -> Request {
@@ -77,9 +62,7 @@ fn other_models_are_ignored_and_other_bodies_refused() {
 #[test]
 fn the_manifest_is_valid_and_agrees_with_the_code() {
     let manifest: Manifest = toml::from_str(include_str!("../connector.toml")).expect("a manifest");
-    let document = serde_json::to_value(&manifest).expect("JSON");
-    let faults: Vec<String> = validator("manifest.json").iter_errors(&document).map(|it| format!("{}: {it}", it.instance_path())).collect();
-    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(Schema::manifest().faults(&manifest), Vec::<String>::new());
     assert_eq!(manifest.secrets(), ["api_key"]);
     let defaults: serde_json::Map<String, Value> = manifest.config["properties"]
         .as_object()
@@ -87,7 +70,7 @@ fn the_manifest_is_valid_and_agrees_with_the_code() {
         .iter()
         .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
         .collect();
-    let written = Config::read(&Value::Object(defaults)).expect("a configuration");
+    let written = Config::read(&Node::from(&Value::Object(defaults))).expect("a configuration");
     assert_eq!(format!("{written:?}"), format!("{:?}", Config::default()), "defaults stand in the manifest and in the code alike");
 }
 

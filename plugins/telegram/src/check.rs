@@ -1,22 +1,21 @@
 //! Does this connection work?
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use serde_json::Value;
 
 use crate::config::{Config, Mode};
-
 use crate::hub::Hub;
 
 const TIMEOUT_MS: u32 = 10_000;
 
 /// Who the bot is, and what stands in the way of its updates.
 pub fn check(hub: &mut impl Hub, config: Config) -> Result<Value, Failure> {
-    let nothing = Fields::default();
-    let mut bot = Fields::new(hub.call("getMe", &nothing, TIMEOUT_MS)?).unwrap_or_default();
-    let mut webhook = Fields::new(hub.call("getWebhookInfo", &nothing, TIMEOUT_MS)?).unwrap_or_default();
+    let nothing = Object::default();
+    let mut bot = hub.call("getMe", &nothing, TIMEOUT_MS)?.object().unwrap_or_default();
+    let mut webhook = hub.call("getWebhookInfo", &nothing, TIMEOUT_MS)?.object().unwrap_or_default();
     let mut warnings = Vec::new();
-    let mut warn = |text: &str| warnings.push(Value::String(text.to_owned()));
+    let mut warn = |text: &str| warnings.push(Node::from(text.to_owned()));
     let has_webhook = webhook.peek_text("url").is_some_and(|it| !it.is_empty());
     if config.mode == Mode::Polling && has_webhook {
         warn("a webhook is set, so polling gets nothing: call deleteWebhook, or set `mode` to webhook");
@@ -29,15 +28,15 @@ pub fn check(hub: &mut impl Hub, config: Config) -> Result<Value, Failure> {
     {
         warn(&["Telegram's last delivery failed: ", trouble].concat());
     }
-    if bot.peek("can_read_all_group_messages").and_then(Value::as_bool) == Some(false) {
+    if matches!(bot.peek("can_read_all_group_messages"), Some(Node::Bool(false))) {
         warn("privacy mode is on: in groups the bot sees only commands and answers to itself (BotFather: /setprivacy)");
     }
-    let mut report = Fields::default();
-    report.put_text("account", &["@", bot.peek_text("username").unwrap_or_default()].concat());
-    report.put_text("mode", if config.mode == Mode::Webhook { "webhook" } else { "polling" });
+    let mut report = Object::default();
+    report.put("account", ["@", bot.peek_text("username").unwrap_or_default()].concat());
+    report.put("mode", if config.mode == Mode::Webhook { "webhook" } else { "polling" });
     for (name, value) in [("name", bot.take("first_name")), ("id", bot.take("id")), ("waiting", webhook.take("pending_update_count"))] {
         report.put(name, value.unwrap_or_default());
     }
-    report.put_list("warnings", warnings);
+    report.put("warnings", warnings);
     Ok(report.value())
 }

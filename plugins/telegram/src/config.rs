@@ -1,7 +1,7 @@
 //! What the user chose.
 
 use patchbay_sdk::Failure;
-use serde_json::Value;
+use patchbay_sdk::json::Node;
 
 use crate::payload::Chat;
 
@@ -42,9 +42,9 @@ impl Config {
     }
 
     /// Reads the configuration.
-    pub fn read(value: &Value) -> Result<Self, Failure> {
+    pub fn read(settings: &Node) -> Result<Self, Failure> {
         let wrong = |name: &str| Failure::never("telegram.config", format!("`{name}` has a value that this connector does not know"));
-        let text = |name: &str| value.get(name).map(|it| it.as_str().unwrap_or_default());
+        let text = |name: &str| settings.get(name).map(|it| it.as_str().unwrap_or_default());
         let mode = match text("mode") {
             None | Some("polling") => Mode::Polling,
             Some("webhook") => Mode::Webhook,

@@ -1,10 +1,9 @@
 //! Sends a message once, although the command may come again.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::Receipt;
 use patchbay_sdk::schemas::command::MessageSend;
 use patchbay_sdk::{Failure, json};
-use serde_json::Value;
 
 use crate::answer::Refusal;
 use crate::hub::Hub;
@@ -27,16 +26,16 @@ pub fn deliver(hub: &mut impl Hub, idempotency_key: &str, message: &MessageSend)
     let mut sent: Vec<i64> = ids(hub.recall(&note)?.as_deref());
     let mut chat = current(hub, place.chat)?;
     for mut call in calls.into_iter().skip(sent.len()) {
-        call.parameters.put_int("chat_id", chat);
+        call.parameters.put("chat_id", chat);
         let mut result = hub.call(call.method, &call.parameters, TIMEOUT_MS);
         if let Err(Refusal::Moved(to)) = result {
             hub.note(&moved(place.chat), &to.to_string(), None);
             chat = to;
-            call.parameters.put_int("chat_id", chat);
+            call.parameters.put("chat_id", chat);
             result = hub.call(call.method, &call.parameters, TIMEOUT_MS);
         }
         // Telegram took it: from here on a repeat must not send it again, whatever else the answer lacks.
-        sent.push(result?.get("message_id").and_then(Value::as_i64).unwrap_or_default());
+        sent.push(result?.get("message_id").and_then(Node::as_i64).unwrap_or_default());
         hub.note(&note, &joined(&sent), Some(REMEMBERED_MS));
     }
     Ok(receipt(&sent, chat, place.chat))
@@ -56,12 +55,12 @@ fn moved(chat: i64) -> String {
 }
 
 fn receipt(sent: &[i64], chat: i64, asked: i64) -> Receipt {
-    let mut details = Fields::default();
+    let mut details = Object::default();
     if sent.len() > 1 {
-        details.put_list("message_ids", sent.iter().map(|it| Value::from(*it)).collect());
+        details.put("message_ids", sent.iter().map(|it| Node::from(*it)).collect::<Vec<_>>());
     }
     if chat != asked {
-        details.put_int("moved_to", chat);
+        details.put("moved_to", chat);
     }
     Receipt { remote_id: sent.first().filter(|it| **it != 0).map(ToString::to_string), details: details.rest() }
 }
@@ -72,6 +71,6 @@ fn joined(ids: &[i64]) -> String {
 }
 
 fn ids(note: Option<&str>) -> Vec<i64> {
-    let note = note.and_then(|it| json::parse(it.as_bytes()).ok());
-    note.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_i64).collect()
+    let note = note.and_then(|it| Node::parse(it.as_bytes()).ok()).unwrap_or_default();
+    note.items().iter().filter_map(Node::as_i64).collect()
 }

@@ -1,16 +1,15 @@
 //! What sending, polling and checking need of the outside, so that tests can stand in for it.
 
 use patchbay_sdk::host::{self, Level, state};
-use patchbay_sdk::json::{Fields, Node};
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::{Failure, http};
-use serde_json::Value;
 
 use crate::answer::{self, Refusal};
 
 /// The outside.
 pub trait Hub {
     /// Calls a method of the Bot API: the HTTP status and the body of the answer.
-    fn post(&mut self, method: &str, parameters: &Fields, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure>;
+    fn post(&mut self, method: &str, parameters: &Object, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure>;
 
     /// What was noted under `key`.
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure>;
@@ -19,9 +18,9 @@ pub trait Hub {
     fn note(&mut self, key: &str, value: &str, ttl_ms: Option<u64>);
 
     /// Calls a method of the Bot API and takes the result out of the answer.
-    fn call(&mut self, method: &str, parameters: &Fields, timeout_ms: u32) -> Result<Value, Refusal> {
+    fn call(&mut self, method: &str, parameters: &Object, timeout_ms: u32) -> Result<Node<'static>, Refusal> {
         let (status, body) = self.post(method, parameters, timeout_ms).map_err(Refusal::Failed)?;
-        answer::result(status, &body).map(Node::value)
+        answer::result(status, &body).map(Node::into_owned)
     }
 }
 
@@ -29,7 +28,7 @@ pub trait Hub {
 pub struct Host;
 
 impl Hub for Host {
-    fn post(&mut self, method: &str, parameters: &Fields, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+    fn post(&mut self, method: &str, parameters: &Object, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
         let answer = http::post("api", ["/", method].concat()).json(parameters)?.timeout_ms(timeout_ms).send()?;
         Ok((answer.status, answer.body))
     }
@@ -40,8 +39,8 @@ impl Hub for Host {
 
     fn note(&mut self, key: &str, value: &str, ttl_ms: Option<u64>) {
         if let Err(failure) = state::set(key, value.as_bytes(), ttl_ms) {
-            let mut fields = Fields::default();
-            fields.put_text("failure.code", &failure.code);
+            let mut fields = Object::default();
+            fields.put("failure.code", failure.code);
             host::log(Level::Warn, "could not note what was sent; a repeat of this command would send it again", &fields);
         }
     }

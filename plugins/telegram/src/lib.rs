@@ -13,7 +13,6 @@ pub mod payload;
 pub mod place;
 pub mod poll;
 pub mod send;
-pub mod text;
 
 use patchbay_sdk::schemas::command::CommandBody;
 use patchbay_sdk::schemas::{Command, Receipt};
@@ -51,5 +50,5 @@ impl Connector for Telegram {
 }
 
 fn config() -> Result<Config, Failure> {
-    Config::read(&host::settings()?)
+    host::settings(Config::read)
 }

@@ -76,14 +76,14 @@ pub fn take(message: &mut Object) -> Vec<Attachment> {
 }
 
 #[inline(never)]
-fn file(kind: AttachmentKind, name: &str, mut fields: Object) -> Attachment {
+fn file(kind: AttachmentKind, name: &'static str, mut fields: Object) -> Attachment {
     let mut file = attachment(kind);
     file.reference = fields.text("file_id");
     file.name = fields.text("file_name");
     file.mime = fields.text("mime_type");
     file.size = fields.int("file_size").and_then(|it| u64::try_from(it).ok());
     if matches!(name, "animation" | "live_photo" | "video_note") {
-        fields.put_text("type", name);
+        fields.put("type", name);
     }
     Attachment { extra: fields.rest(), ..file }
 }
@@ -120,8 +120,8 @@ fn place(mut fields: Object) -> Attachment {
 }
 
 #[inline(never)]
-fn thing(name: &str, mut fields: Object) -> Attachment {
-    fields.put_text("type", name);
+fn thing(name: &'static str, mut fields: Object) -> Attachment {
+    fields.put("type", name);
     Attachment { extra: fields.rest(), ..attachment(AttachmentKind::Other) }
 }
 

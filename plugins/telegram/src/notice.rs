@@ -56,7 +56,7 @@ pub fn service(what: String, envelope: Envelope, mut fields: Object) -> Fact {
     };
     stated(&mut about, fields.peek(&what).and_then(|it| it.get("order_info")));
     if let Some(id) = envelope.id {
-        fields.put_int("message_id", id);
+        fields.put("message_id", id);
     }
     let occurred_at = envelope.edit_date.or(envelope.date);
     told(what, occurred_at, about, Some(conversation), Some(envelope.chat), fields)
@@ -68,7 +68,7 @@ pub fn fact(what: String, content: Node, config: Config) -> Option<Fact> {
         Node::Object(fields) => fields,
         content => {
             let mut fields = Object::default();
-            fields.put(&what, content);
+            fields.put(what.clone(), content);
             fields
         }
     };
@@ -85,7 +85,7 @@ pub fn fact(what: String, content: Node, config: Config) -> Option<Fact> {
             let mut boost = fields.object("boost").unwrap_or_default();
             about = user_in(&mut boost, "source");
             occurred_at = time(&mut boost, "add_date");
-            fields.put("boost", Node::Object(boost));
+            fields.put("boost", boost);
         }
         "removed_chat_boost" => {
             about = user_in(&mut fields, "source");
@@ -127,10 +127,10 @@ fn whom(fields: &mut Object) -> Option<Person> {
 }
 
 /// Takes the user out of an object that otherwise stays where it is.
-fn user_in(fields: &mut Object, name: &str) -> Option<Person> {
+fn user_in(fields: &mut Object, name: &'static str) -> Option<Person> {
     let mut object = fields.object(name)?;
     let user = object.object("user").map(User::read);
-    fields.put(name, Node::Object(object));
+    fields.put(name, object);
     user.and_then(person)
 }
 

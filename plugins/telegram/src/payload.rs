@@ -157,9 +157,9 @@ impl<'a> Chat<'a> {
     pub fn tell(mut self, extra: &mut Object<'a>) {
         if !self.is_private {
             if let Some(username) = self.username {
-                self.rest.put_text("username", &username);
+                self.rest.put("username", username);
             }
-            extra.put("chat", Node::Object(self.rest));
+            extra.put("chat", self.rest);
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Asks Telegram what is new.
 
-use patchbay_sdk::json::{Fields, Node, Object};
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::{Event, Notice};
 use patchbay_sdk::{Failure, Page};
-use serde_json::Value;
 
 use crate::answer;
 use crate::config::Config;
@@ -52,12 +51,12 @@ pub fn poll(hub: &mut impl Hub, cursor: Option<&str>, limit: u32, config: Config
         Some(text) => text.parse().map_err(|_| Failure::never("telegram.cursor", "the cursor is not one of this connector"))?,
     };
     let limit = limit.clamp(1, MOST);
-    let allowed: Vec<Value> = ALLOWED.into_iter().map(Value::from).collect();
-    let mut question = Fields::default();
-    question.put_int("offset", offset);
-    question.put_int("limit", limit.into());
-    question.put_int("timeout", WAIT_S.into());
-    question.put_list("allowed_updates", allowed);
+    let allowed: Vec<Node> = ALLOWED.into_iter().map(Node::from).collect();
+    let mut question = Object::default();
+    question.put("offset", offset);
+    question.put("limit", i64::from(limit));
+    question.put("timeout", i64::from(WAIT_S));
+    question.put("allowed_updates", allowed);
     let (status, body) = hub.post("getUpdates", &question, TIMEOUT_MS)?;
     let Node::List(updates) = answer::result(status, &body)? else {
         return Err(Failure::later("telegram.unavailable", "getUpdates did not answer with a list"));
@@ -73,7 +72,7 @@ fn event(update: Node, config: Config) -> Option<Event> {
     let Err(failure) = Update::check(&update) else { return map::checked(update, config) };
     let id = update_id(&update).map_or_else(|| "update:unreadable".to_owned(), map::update_key);
     let mut extra = Object::default();
-    extra.put_text("reason", &failure.message);
+    extra.put("reason", failure.message);
     extra.put("update", update);
     let notice = Notice { what: "unreadable_update".to_owned(), person: None, conversation: None, extra: extra.rest() };
     Some(Event { id, occurred_at: None, body: EventBody::Other(notice) })

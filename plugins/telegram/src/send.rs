@@ -1,37 +1,41 @@
 //! From a message that the hub wants sent to calls of the Bot API.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::command::{Button, ButtonAction, MessageSend};
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Extra};
+use patchbay_sdk::text::{length, pieces};
 use serde_json::Value;
 
 use crate::place::{Part, Place};
-use crate::text::{CAPTION, MESSAGE, length, pieces};
 
+/// Longest text of a message, in UTF-16 units.
+const MESSAGE: usize = 4096;
+/// Longest text under a file.
+const CAPTION: usize = 1024;
 /// Most bytes of a button's data.
 const CHOICE: usize = 64;
 
 /// One call of the Bot API that sends one message.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Call {
+pub struct Call<'a> {
     /// `sendMessage`, `sendPhoto`.
     pub method: &'static str,
     /// Its parameters without `chat_id`.
-    pub parameters: Fields,
+    pub parameters: Object<'a>,
 }
 
 /// The calls that send this message, in order: one, or several where a text is too long for one.
 ///
 /// The answer is attached to the first of them, the buttons stand under the last.
-pub fn calls(place: &Place, message: &MessageSend) -> Result<Vec<Call>, Failure> {
+pub fn calls<'a>(place: &'a Place, message: &'a MessageSend) -> Result<Vec<Call<'a>>, Failure> {
     let text = message.text.as_deref().unwrap_or_default();
     let mut calls = Vec::new();
     let mut texts = pieces(text, MESSAGE);
     if let Some(attachment) = &message.attachment {
         let mut call = file(attachment)?;
         if takes_caption(call.method) && !texts.is_empty() && length(text.trim()) <= CAPTION {
-            call.parameters.put_text("caption", text.trim());
+            call.parameters.put("caption", text.trim());
             texts.clear();
         }
         calls.push(call);
@@ -51,15 +55,15 @@ pub fn calls(place: &Place, message: &MessageSend) -> Result<Vec<Call>, Failure>
     for call in &mut calls {
         match &place.part {
             Part::Whole => {}
-            Part::Topic(id) => call.parameters.put_int("message_thread_id", *id),
-            Part::Direct(id) => call.parameters.put_int("direct_messages_topic_id", *id),
-            Part::Business(id) => call.parameters.put_text("business_connection_id", id),
+            Part::Topic(id) => call.parameters.put("message_thread_id", *id),
+            Part::Direct(id) => call.parameters.put("direct_messages_topic_id", *id),
+            Part::Business(id) => call.parameters.put("business_connection_id", id.as_str()),
         }
     }
     Ok(calls)
 }
 
-fn file(attachment: &Attachment) -> Result<Call, Failure> {
+fn file(attachment: &Attachment) -> Result<Call<'_>, Failure> {
     let (method, name) = match (attachment.kind, attachment.extra.get("type").and_then(Value::as_str)) {
         (AttachmentKind::Location, _) => return location(&attachment.extra),
         (AttachmentKind::Contact, _) => return contact(&attachment.extra),
@@ -77,12 +81,12 @@ fn file(attachment: &Attachment) -> Result<Call, Failure> {
     Ok(call(method, name, source))
 }
 
-fn location(extra: &Extra) -> Result<Call, Failure> {
+fn location(extra: &Extra) -> Result<Call<'_>, Failure> {
     if !(extra.get("latitude").is_some_and(Value::is_number) && extra.get("longitude").is_some_and(Value::is_number)) {
         return Err(refused("telegram.location", "a location needs `latitude` and `longitude` in `extra`"));
     }
     let is_venue = extra.contains_key("title") && extra.contains_key("address");
-    let names: &[&str] = if is_venue {
+    let names: &[&'static str] = if is_venue {
         &["latitude", "longitude", "title", "address", "foursquare_id", "foursquare_type", "google_place_id", "google_place_type"]
     } else {
         &["latitude", "longitude"]
@@ -90,20 +94,18 @@ fn location(extra: &Extra) -> Result<Call, Failure> {
     Ok(copied(if is_venue { "sendVenue" } else { "sendLocation" }, extra, names))
 }
 
-fn contact(extra: &Extra) -> Result<Call, Failure> {
+fn contact(extra: &Extra) -> Result<Call<'_>, Failure> {
     if !(extra.get("phone_number").is_some_and(Value::is_string) && extra.get("first_name").is_some_and(Value::is_string)) {
         return Err(refused("telegram.contact", "a contact needs `phone_number` and `first_name` in `extra`"));
     }
     Ok(copied("sendContact", extra, &["phone_number", "first_name", "last_name", "vcard"]))
 }
 
-fn copied(method: &'static str, extra: &Extra, names: &[&str]) -> Call {
-    let mut parameters = Fields::default();
+fn copied<'a>(method: &'static str, extra: &'a Extra, names: &[&'static str]) -> Call<'a> {
+    let mut parameters = Object::default();
     for name in names {
-        match extra.get(*name) {
-            Some(Value::String(text)) => parameters.put_text(name, text),
-            Some(Value::Number(number)) => parameters.put(name, Value::Number(number.clone())),
-            _ => {}
+        if let Some(value @ (Value::String(_) | Value::Number(_))) = extra.get(*name) {
+            parameters.put(*name, value);
         }
     }
     Call { method, parameters }
@@ -114,35 +116,35 @@ fn takes_caption(method: &str) -> bool {
     matches!(method, "sendPhoto" | "sendVideo" | "sendAnimation" | "sendAudio" | "sendVoice" | "sendDocument")
 }
 
-fn reply(id: &str) -> Result<Value, Failure> {
+fn reply(id: &str) -> Result<Object<'static>, Failure> {
     let id: i64 = id.parse().map_err(|_| refused("telegram.reply_to", &format!("`{id}` is not the id of a Telegram message")))?;
     // Somebody may have deleted the question meanwhile: the answer is sent all the same.
-    let mut reply = Fields::default();
-    reply.put_int("message_id", id);
-    reply.put("allow_sending_without_reply", Value::Bool(true));
-    Ok(reply.value())
+    let mut reply = Object::default();
+    reply.put("message_id", id);
+    reply.put("allow_sending_without_reply", true);
+    Ok(reply)
 }
 
-fn keyboard(rows: &[Vec<Button>]) -> Result<Option<Value>, Failure> {
+fn keyboard(rows: &[Vec<Button>]) -> Result<Option<Object<'_>>, Failure> {
     let mut keyboard = Vec::new();
     for row in rows {
         let mut keys = Vec::with_capacity(row.len());
         for it in row {
-            keys.push(button(it)?);
+            keys.push(Node::from(button(it)?));
         }
         if !keys.is_empty() {
-            keyboard.push(Value::Array(keys));
+            keyboard.push(Node::List(keys));
         }
     }
     if keyboard.is_empty() {
         return Ok(None);
     }
-    let mut markup = Fields::default();
-    markup.put_list("inline_keyboard", keyboard);
-    Ok(Some(markup.value()))
+    let mut markup = Object::default();
+    markup.put("inline_keyboard", keyboard);
+    Ok(Some(markup))
 }
 
-fn button(button: &Button) -> Result<Value, Failure> {
+fn button(button: &Button) -> Result<Object<'_>, Failure> {
     let text = button.text.trim();
     if text.is_empty() {
         return Err(refused("telegram.button", "a button has no text"));
@@ -156,15 +158,15 @@ fn button(button: &Button) -> Result<Value, Failure> {
         ButtonAction::Choice(data) => ("callback_data", data),
         ButtonAction::Url(url) => ("url", url),
     };
-    let mut key = Fields::default();
-    key.put_text("text", text);
-    key.put_text(name, value);
-    Ok(key.value())
+    let mut key = Object::default();
+    key.put("text", text);
+    key.put(name, value.as_str());
+    Ok(key)
 }
 
-fn call(method: &'static str, name: &str, value: &str) -> Call {
-    let mut parameters = Fields::default();
-    parameters.put_text(name, value);
+fn call<'a>(method: &'static str, name: &'static str, value: &'a str) -> Call<'a> {
+    let mut parameters = Object::default();
+    parameters.put(name, value);
     Call { method, parameters }
 }
 

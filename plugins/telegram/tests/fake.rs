@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
+use patchbay_testing::Vendor;
 use serde_json::{Value, json};
 use telegram::hub::Hub;
 
-/// Answers in order; an empty list is a failure of the network.
+/// What stands outside of the connector.
 #[derive(Default)]
 pub struct Fake {
-    pub answers: Vec<(u16, Value)>,
-    pub asked: Vec<(String, Value)>,
+    pub vendor: Vendor,
     pub notes: BTreeMap<String, String>,
     /// True: notes are lost, as when the hub is killed before they are kept.
     pub forgets: bool,
@@ -20,22 +20,18 @@ pub struct Fake {
 impl Fake {
     /// A Telegram that gives these answers in order.
     pub fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
-        Self { answers: answers.into_iter().collect(), ..Self::default() }
+        Self { vendor: Vendor::answering(answers), ..Self::default() }
     }
 
     /// The methods that were called.
     pub fn methods(&self) -> Vec<&str> {
-        self.asked.iter().map(|(method, _)| method.as_str()).collect()
+        self.vendor.asked.iter().map(|(method, _)| method.as_str()).collect()
     }
 }
 
 impl Hub for Fake {
-    fn post(&mut self, method: &str, parameters: &Fields, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
-        self.asked.push((method.to_owned(), parameters.clone().value()));
-        if self.answers.is_empty() {
-            return Err(Failure::later("http.timeout", "no answer"));
-        }
-        let (status, body) = self.answers.remove(0);
+    fn post(&mut self, method: &str, parameters: &Object, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+        let (status, body) = self.vendor.ask(method, parameters)?;
         Ok((status, body.to_string().into_bytes()))
     }
 

@@ -4,4 +4,3 @@ mod fake;
 mod mapping;
 mod outside;
 mod sending;
-mod shapes;

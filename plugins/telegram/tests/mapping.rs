@@ -8,11 +8,10 @@ use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::interaction::Revision;
 use patchbay_sdk::schemas::{AttachmentKind, Detail, Event, EventBody, Interaction, Notice, Outline};
 use patchbay_sdk::{Failure, Retry};
+use patchbay_testing::Schema;
 use serde_json::{Value, json};
 use telegram::config::{Config, Groups};
 use telegram::map;
-
-use crate::shapes;
 
 const FACTS: [&str; 7] = ["external_user_id", "name", "phone", "email", "text", "direction", "occurred_at"];
 
@@ -103,10 +102,10 @@ fn every_fixture_becomes_what_its_expectation_says() {
 
 #[test]
 fn every_event_is_valid_by_the_schemas() {
-    let validator = shapes::validator();
+    let schema = Schema::event();
     for name in fixtures() {
         if let Ok(Some(event)) = mapped(&name, Config::default()) {
-            assert_eq!(shapes::faults(&validator, &event), Vec::<String>::new(), "{name}");
+            assert_eq!(schema.faults(&event), Vec::<String>::new(), "{name}");
         }
     }
 }

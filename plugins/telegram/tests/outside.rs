@@ -21,7 +21,7 @@ fn a_page_moves_the_cursor_behind_the_last_update() {
     assert_eq!((page.next_cursor.as_deref(), page.more), (Some("9"), true));
     let page = poll(&mut hub, Some("9"), 1000, Config::default()).expect("a page");
     assert_eq!((page.events.len(), page.next_cursor, page.more), (0, None, false));
-    let asked: Vec<_> = hub.asked.iter().map(|(_, it)| (it["offset"].clone(), it["limit"].clone(), it["timeout"].clone())).collect();
+    let asked: Vec<_> = hub.vendor.asked.iter().map(|(_, it)| (it["offset"].clone(), it["limit"].clone(), it["timeout"].clone())).collect();
     assert_eq!(asked, [(json!(0), json!(2), json!(20)), (json!(9), json!(100), json!(20))]);
 }
 

@@ -5,7 +5,7 @@ use patchbay_sdk::{Failure, Retry};
 use serde_json::{Value, json};
 use telegram::deliver::deliver;
 use telegram::place::Place;
-use telegram::send::{Call, calls};
+use telegram::send::calls;
 
 use crate::fake::{Fake, refused, sent};
 
@@ -13,17 +13,15 @@ fn message(document: Value) -> MessageSend {
     serde_json::from_value(document).expect("a message to send")
 }
 
-fn plan(document: Value) -> Result<Vec<Call>, Failure> {
+/// Method and parameters of each call.
+fn plan(document: Value) -> Result<Vec<(&'static str, Value)>, Failure> {
     let message = message(document);
-    calls(&Place::parse(&message.conversation.key)?, &message)
+    let place = Place::parse(&message.conversation.key)?;
+    Ok(calls(&place, &message)?.into_iter().map(|it| (it.method, it.parameters.value())).collect())
 }
 
 fn hello(key: &str) -> MessageSend {
     message(json!({ "conversation": { "key": key }, "text": "привет" }))
-}
-
-fn parameters(call: &Call) -> Value {
-    call.parameters.clone().value()
 }
 
 #[test]
@@ -34,9 +32,9 @@ fn a_text_with_buttons_answers_in_its_topic() {
     }))
     .expect("a plan");
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].method, "sendMessage");
+    assert_eq!(found[0].0, "sendMessage");
     assert_eq!(
-        parameters(&found[0]),
+        found[0].1,
         json!({
             "text": "Выберите", "message_thread_id": 45,
             "reply_parameters": { "message_id": 7, "allow_sending_without_reply": true },
@@ -60,16 +58,14 @@ fn each_kind_of_file_has_its_method() {
     ] {
         let attachment = json!({ "kind": kind, "reference": "id1", "url": "https://example.com/a", "extra": extra });
         let found = plan(json!({ "conversation": { "key": "5/business/bc" }, "attachment": attachment })).expect(method);
-        assert_eq!((found.len(), found[0].method), (1, method));
-        assert_eq!(parameters(&found[0]), json!({ name: "id1", "business_connection_id": "bc" }));
+        assert_eq!((found.len(), found[0].0), (1, method));
+        assert_eq!(found[0].1, json!({ name: "id1", "business_connection_id": "bc" }));
     }
 }
 
 #[test]
 fn places_and_cards_are_sent_by_their_values() {
-    let one = |attachment: Value| {
-        plan(json!({ "conversation": { "key": "5" }, "attachment": attachment })).map(|it| (it[0].method, parameters(&it[0])))
-    };
+    let one = |attachment: Value| plan(json!({ "conversation": { "key": "5" }, "attachment": attachment })).map(|mut it| it.remove(0));
     let point = json!({ "latitude": 1.5, "longitude": 2.5 });
     let venue = json!({ "latitude": 1.5, "longitude": 2.5, "title": "Офис", "address": "Тверская, 1" });
     let card = json!({ "phone_number": "+7", "first_name": "Олег" });
@@ -89,12 +85,12 @@ fn a_caption_that_is_too_long_follows_as_messages() {
         plan(json!({ "conversation": { "key": "5" }, "text": text, "attachment": attachment, "buttons": buttons, "reply_to": "3" }))
             .expect("a plan")
     };
-    let methods = |calls: &[Call]| calls.iter().map(|it| it.method).collect::<Vec<_>>();
+    let methods = |calls: &[(&'static str, Value)]| calls.iter().map(|it| it.0).collect::<Vec<_>>();
     assert_eq!(methods(&with("я".repeat(1024), "photo")), ["sendPhoto"]);
     assert_eq!(methods(&with("привет".to_owned(), "sticker")), ["sendSticker", "sendMessage"]);
     let long = with("я".repeat(4097), "photo");
     assert_eq!(methods(&long), ["sendPhoto", "sendMessage", "sendMessage"]);
-    let has = |name: &str| long.iter().map(|it| it.parameters.peek(name).is_some()).collect::<Vec<_>>();
+    let has = |name: &str| long.iter().map(|it| it.1.get(name).is_some()).collect::<Vec<_>>();
     assert_eq!(has("reply_parameters"), [true, false, false]);
     assert_eq!(has("reply_markup"), [false, false, true]);
 }
@@ -119,7 +115,7 @@ fn a_repeat_after_success_sends_nothing() {
     let mut hub = Fake::answering([sent(41)]);
     let first = deliver(&mut hub, "out_1", &hello("5")).expect("sent");
     assert_eq!(first.remote_id.as_deref(), Some("41"));
-    assert_eq!(hub.asked[0].1, json!({ "chat_id": 5, "text": "привет" }));
+    assert_eq!(hub.vendor.asked[0].1, json!({ "chat_id": 5, "text": "привет" }));
     assert_eq!(deliver(&mut hub, "out_1", &hello("5")), Ok(first));
     assert_eq!(hub.methods(), ["sendMessage"]);
 }
@@ -129,11 +125,11 @@ fn a_repeat_of_a_long_text_goes_on_with_the_part_that_is_missing() {
     let long = message(json!({ "conversation": { "key": "5" }, "text": format!("{} {}", "а".repeat(4000), "б".repeat(4000)) }));
     let mut hub = Fake::answering([sent(41)]);
     assert_eq!(deliver(&mut hub, "out_1", &long).expect_err("no answer").retry, Retry::Later);
-    hub.answers.push(sent(43));
+    hub.vendor.answers.push_back(sent(43));
     let receipt = deliver(&mut hub, "out_1", &long).expect("sent");
     assert_eq!(receipt.remote_id.as_deref(), Some("41"));
     assert_eq!(receipt.details["message_ids"], json!([41, 43]));
-    let first_letters: Vec<_> = hub.asked.iter().map(|(_, it)| it["text"].as_str().and_then(|it| it.chars().next())).collect();
+    let first_letters: Vec<_> = hub.vendor.asked.iter().map(|(_, it)| it["text"].as_str().and_then(|it| it.chars().next())).collect();
     assert_eq!(first_letters, [Some('а'), Some('б'), Some('б')]);
 }
 
@@ -151,7 +147,7 @@ fn a_group_that_became_a_supergroup_is_followed_and_remembered() {
     let receipt = deliver(&mut hub, "out_1", &hello("-123")).expect("sent");
     assert_eq!(receipt.details["moved_to"], -1_001_234);
     deliver(&mut hub, "out_2", &hello("-123")).expect("sent");
-    let chats: Vec<_> = hub.asked.iter().map(|(_, it)| it["chat_id"].clone()).collect();
+    let chats: Vec<_> = hub.vendor.asked.iter().map(|(_, it)| it["chat_id"].clone()).collect();
     assert_eq!(chats, [json!(-123), json!(-1_001_234), json!(-1_001_234)]);
 }
 

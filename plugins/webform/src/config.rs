@@ -1,6 +1,6 @@
 //! The connection's configuration, as `connector.toml` describes it.
 
-use serde_json::Value;
+use patchbay_sdk::json::Node;
 
 /// The connection's configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,23 +20,25 @@ pub struct Config {
 impl Config {
     /// Reads the configuration, which the hub checked against the manifest's schema.
     #[must_use]
-    pub fn of(settings: &Value) -> Self {
-        let text = |name: &str| settings.get(name).and_then(Value::as_str).filter(|it| !it.is_empty()).map(str::to_owned);
+    pub fn of(settings: &Node) -> Self {
+        let text = |name: &str| settings.get(name).and_then(Node::as_str).filter(|it| !it.is_empty()).map(str::to_owned);
         let mut mapping = Vec::new();
-        for (meaning, fields) in settings.get("mapping").and_then(Value::as_object).into_iter().flatten() {
-            mapping.push((meaning.clone(), names(Some(fields))));
+        if let Some(Node::Object(meanings)) = settings.get("mapping") {
+            for meaning in meanings.names() {
+                mapping.push((meaning.to_owned(), names(meanings.get(meaning))));
+            }
         }
         Self {
             mapping,
             honeypot: names(settings.get("honeypot")),
             consent_field: text("consent_field"),
             redirect_url: text("redirect_url"),
-            require_signature: settings.get("require_signature").and_then(Value::as_bool).unwrap_or_default(),
+            require_signature: matches!(settings.get("require_signature"), Some(Node::Bool(true))),
         }
     }
 }
 
-fn names(list: Option<&Value>) -> Vec<String> {
-    let items = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    items.iter().filter_map(Value::as_str).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+fn names(list: Option<&Node>) -> Vec<String> {
+    let items = list.map(Node::items).unwrap_or_default();
+    items.iter().filter_map(Node::as_str).filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }

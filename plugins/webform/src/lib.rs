@@ -32,7 +32,7 @@ pub struct Webform;
 
 impl Connector for Webform {
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        let config = Config::of(&host::settings()?);
+        let config = host::settings(|it| Ok(Config::of(it)))?;
         if matches!(request.method.as_str(), "GET" | "HEAD") {
             return greet(&request);
         }
@@ -45,7 +45,7 @@ impl Connector for Webform {
     }
 
     fn check() -> Result<Value, Failure> {
-        let config = Config::of(&host::settings()?);
+        let config = host::settings(|it| Ok(Config::of(it)))?;
         Ok(json!({
             "post_to": "the connection's own address, as JSON, application/x-www-form-urlencoded or multipart/form-data",
             "signature": if config.require_signature { "required" } else { "checked when signing_secret is set" },

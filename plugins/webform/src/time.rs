@@ -1,6 +1,7 @@
 //! Times that say which moment they mean: with a zone, or counted from 1970. Anything else is no time.
 
 use patchbay_sdk::schemas::Timestamp;
+use patchbay_sdk::schemas::time::{days, days_in};
 
 /// Reads RFC 3339 and its relatives (`2018-02-28T08:49:14+0000`, `2025-01-01 12:00:00 UTC`), RFC 2822 and JavaScript's own
 /// (`Mon, 15 Jan 2024 10:30:00 GMT`, `Mon Jan 15 2024 10:30:00 GMT+0300 (MSK)`), and seconds or milliseconds since 1970.
@@ -91,22 +92,6 @@ fn moment(year: i64, month: i64, day: i64, clock: &str, offset_minutes: i64) -> 
 
 fn number(text: &str) -> Option<i64> {
     (!text.is_empty() && text.len() <= 4 && text.bytes().all(|it| it.is_ascii_digit())).then(|| text.parse().ok()).flatten()
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970 in the Gregorian calendar.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use patchbay_sdk::schemas::{Event, Outline, Timestamp, V1};
+use patchbay_sdk::json::Node;
+use patchbay_sdk::schemas::{Event, Outline, Timestamp};
+use patchbay_testing::Schema;
 use serde_json::Value;
 use webform::config::Config;
 use webform::decode::decode;
@@ -23,7 +25,7 @@ fn events(path: &Path) -> Vec<Event> {
         _ => "application/json",
     };
     let config = fs::read_to_string(path.with_extension("config.json"))
-        .map_or_else(|_| Config::default(), |it| Config::of(&serde_json::from_str(&it).expect("a configuration")));
+        .map_or_else(|_| Config::default(), |it| Config::of(&Node::parse(it.as_bytes()).expect("a configuration")));
     let body = decode(content_type, &body).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
     map(body, Around::default(), &config).into_iter().map(|it| it.event).collect()
 }
@@ -114,21 +116,14 @@ fn fixtures_become_what_they_say() {
 
 #[test]
 fn events_obey_the_schemas() {
-    let schema = |name: &str| -> Value { serde_json::from_str(V1.iter().find(|it| it.0 == name).expect("a schema").1).expect("JSON") };
-    let files = V1.map(|(_, text)| serde_json::from_str::<Value>(text).expect("JSON")).into_iter();
-    let files = files.map(|it| (it["$id"].as_str().expect("an $id").to_owned(), jsonschema::Draft::Draft202012.create_resource(it)));
-    let registry =
-        jsonschema::Registry::new().extend(files).expect("every $id is a URI").prepare().expect("every reference leads somewhere");
-    let validator = jsonschema::options().with_registry(&registry).build(&schema("event.json")).expect("a schema");
+    let schema = Schema::event();
     for path in fs::read_dir(folder()).expect("the fixtures").map(|it| it.expect("an entry").path()) {
         let name = path.to_string_lossy().into_owned();
         if name.ends_with(".expect.json") || name.ends_with(".config.json") {
             continue;
         }
         for event in events(&path) {
-            let event = serde_json::to_value(&event).expect("JSON");
-            let errors: Vec<String> = validator.iter_errors(&event).map(|it| format!("{} {it}", it.instance_path())).collect();
-            assert!(errors.is_empty(), "{name}: {errors:?}");
+            assert_eq!(schema.faults(&event), Vec::<String>::new(), "{name}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `connector.toml` agrees with the code.
 
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::Manifest;
 use serde_json::{Value, json};
 use webform::config::Config;
@@ -47,6 +48,6 @@ fn settings_are_read_as_the_schema_allows_them() {
         redirect_url: Some("https://example.com/thanks".to_owned()),
         require_signature: true,
     };
-    assert_eq!(Config::of(&settings), wanted);
-    assert_eq!(Config::of(&json!({})), Config::default());
+    assert_eq!(Config::of(&Node::from(&settings)), wanted);
+    assert_eq!(Config::of(&Node::Object(Object::default())), Config::default());
 }

@@ -1,21 +1,20 @@
 //! What Meta's answers mean: <https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>.
 
-use patchbay_sdk::{Failure, Retry, json};
-use serde_json::Value;
+use patchbay_sdk::json::{Node, Object};
+use patchbay_sdk::{Failure, Retry};
 
 use crate::hub::Answered;
 
 /// The document in an answer, or what its absence asks for.
-pub fn document(answer: &Answered) -> Result<Value, Failure> {
-    let mut document: Value = json::parse(&answer.body).unwrap_or(Value::Null);
-    let error = document.get_mut("error").map(Value::take);
-    match error {
-        None if (200..300).contains(&answer.status) && document.is_object() => Ok(document),
+pub fn document(answer: &Answered) -> Result<Object<'_>, Failure> {
+    let document = Node::parse(&answer.body).ok().and_then(Node::object);
+    match document.as_ref().and_then(|it| it.get("error")) {
+        None if (200..300).contains(&answer.status) && document.is_some() => Ok(document.unwrap_or_default()),
         None => Err(Failure::later(
             "whatsapp.unavailable",
             ["Meta answered ", &answer.status.to_string(), " without the JSON that it documents"].concat(),
         )),
-        Some(error) => Err(failure(answer, &error)),
+        Some(error) => Err(failure(answer, error)),
     }
 }
 
@@ -48,12 +47,12 @@ fn meaning(code: i64) -> (&'static str, Retry) {
     }
 }
 
-fn failure(answer: &Answered, error: &Value) -> Failure {
-    let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-    let number = error.get("code").and_then(Value::as_i64).unwrap_or(-1);
-    let details = error.get("error_data").and_then(|it| it.get("details")).and_then(Value::as_str).unwrap_or_default();
+fn failure(answer: &Answered, error: &Node) -> Failure {
+    let text = |name: &str| error.get(name).and_then(Node::as_str).unwrap_or_default();
+    let number = error.get("code").and_then(Node::as_i64).unwrap_or(-1);
+    let details = error.get("error_data").and_then(|it| it.get("details")).and_then(Node::as_str).unwrap_or_default();
     let (code, retry) = meaning(number);
-    let is_transient = error.get("is_transient").and_then(Value::as_bool) == Some(true);
+    let is_transient = matches!(error.get("is_transient"), Some(Node::Bool(true)));
     let retry = match retry {
         Retry::Never if code == "whatsapp.error" && (is_transient || answer.status >= 500 || answer.status == 429) => Retry::Later,
         Retry::Never if code == "whatsapp.error" && answer.status == 401 => Retry::Reauthorise,
@@ -72,8 +71,8 @@ fn failure(answer: &Answered, error: &Value) -> Failure {
 
 /// How long Meta says that the account must wait: `{"<account>": [{"estimated_time_to_regain_access": <minutes>}]}`.
 fn wait(usage: Option<&str>) -> Option<u64> {
-    let usage = json::parse(usage?.as_bytes()).ok()?;
-    let accounts = usage.as_object()?.values().filter_map(Value::as_array).flatten();
-    let minutes = accounts.filter_map(|it| it.get("estimated_time_to_regain_access").and_then(Value::as_u64)).max()?;
-    (minutes > 0).then(|| minutes.saturating_mul(60_000))
+    let usage = Node::parse(usage?.as_bytes()).ok()?.object()?;
+    let accounts = usage.names().filter_map(|it| usage.get(it)).flat_map(Node::items);
+    let minutes = accounts.filter_map(|it| it.get("estimated_time_to_regain_access").and_then(Node::as_i64)).max()?;
+    u64::try_from(minutes).ok().filter(|it| *it > 0).map(|it| it.saturating_mul(60_000))
 }

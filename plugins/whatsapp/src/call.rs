@@ -1,6 +1,6 @@
 //! Calls within WhatsApp: <https://developers.facebook.com/documentation/business-messaging/whatsapp/calling>.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::interaction::{Call, CallResult};
 use patchbay_sdk::schemas::{Detail, Direction, Interaction, Source, Timestamp};
@@ -11,7 +11,7 @@ use crate::people::{Contact, Party, word};
 
 /// A step of a call: it rings (`connect`) or it is over (`terminate`). All steps have the call's id.
 #[must_use]
-pub fn call(scene: &Scene, mut fields: Fields) -> Option<Found> {
+pub fn call(scene: &Scene, mut fields: Object) -> Option<Found> {
     let id = word(&mut fields, "id")?;
     let from = Party::take(&mut fields, "from", "from_user_id");
     let to = Party::take(&mut fields, "to", "to_user_id");
@@ -46,7 +46,7 @@ pub fn progress(
     state: &str,
     party: &Party,
     contact: Option<&Contact>,
-    fields: Fields,
+    fields: Object,
 ) -> Found {
     let mut call = unknown(&id);
     match state {
@@ -59,7 +59,7 @@ pub fn progress(
     Found::new(key, occurred_at, EventBody::Call(interaction(scene, Direction::Out, party, contact, call, fields)))
 }
 
-fn end(call: &mut Call, direction: Direction, occurred_at: Option<Timestamp>, fields: &mut Fields) {
+fn end(call: &mut Call, direction: Direction, occurred_at: Option<Timestamp>, fields: &mut Object) {
     let state = fields.text("status").unwrap_or_default();
     call.talk_s = fields.int("duration").and_then(|it| u32::try_from(it).ok());
     call.answered_at = time(fields, "start_time");
@@ -74,7 +74,7 @@ fn end(call: &mut Call, direction: Direction, occurred_at: Option<Timestamp>, fi
     });
 }
 
-fn interaction(scene: &Scene, direction: Direction, party: &Party, contact: Option<&Contact>, call: Call, fields: Fields) -> Interaction {
+fn interaction(scene: &Scene, direction: Direction, party: &Party, contact: Option<&Contact>, call: Call, fields: Object) -> Interaction {
     Interaction {
         direction,
         person: party.named(contact),

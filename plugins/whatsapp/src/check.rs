@@ -1,7 +1,7 @@
 //! Does this connection work?
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use serde_json::Value;
 
 use crate::config::Config;
@@ -14,9 +14,9 @@ const FIELDS: &str =
 /// Which number it is, what people see as its name, and what stands in the way of its messages.
 pub fn check(hub: &mut impl Hub, config: &Config) -> Result<Value, Failure> {
     let path = ["/", &config.version, "/", &config.phone_number_id, "?fields=", FIELDS].concat();
-    let mut number = Fields::new(hub.ask(&path, None, TIMEOUT_MS)?).unwrap_or_default();
+    let mut number = hub.ask(&path, None, TIMEOUT_MS)?;
     let mut warnings = Vec::new();
-    let mut warn = |text: &str| warnings.push(Value::String(text.to_owned()));
+    let mut warn = |text: &str| warnings.push(Node::from(text.to_owned()));
     match number.peek_text("quality_rating") {
         Some("RED") => warn("the quality is RED: people block or report this number, and Meta may lower its limits"),
         Some("YELLOW") => warn("the quality is YELLOW: people begin to block or report this number"),
@@ -32,7 +32,7 @@ pub fn check(hub: &mut impl Hub, config: &Config) -> Result<Value, Failure> {
         warn("the number is not registered with the Cloud API");
     }
     let throughput = number.object("throughput").and_then(|mut it| it.text("level"));
-    let mut report = Fields::default();
+    let mut report = Object::default();
     for (name, field) in [
         ("account", "display_phone_number"),
         ("name", "verified_name"),
@@ -43,7 +43,7 @@ pub fn check(hub: &mut impl Hub, config: &Config) -> Result<Value, Failure> {
     ] {
         report.put(name, number.take(field).unwrap_or_default());
     }
-    report.put("throughput", throughput.map(Value::String).unwrap_or_default());
-    report.put_list("warnings", warnings);
+    report.put("throughput", throughput.map(Node::from).unwrap_or_default());
+    report.put("warnings", warnings);
     Ok(report.value())
 }

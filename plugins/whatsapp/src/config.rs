@@ -1,6 +1,6 @@
 //! What the user chose.
 
-use serde_json::Value;
+use patchbay_sdk::json::Node;
 
 /// The configuration, without its secrets. The host checked it and filled in what the user left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct Config {
 impl Config {
     /// Reads the configuration.
     #[must_use]
-    pub fn read(value: &Value) -> Self {
-        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    pub fn read(settings: &Node) -> Self {
+        let text = |name: &str| settings.get(name).and_then(Node::as_str).unwrap_or_default();
         Self {
             phone_number_id: text("phone_number_id").to_owned(),
             version: text("version").to_owned(),

@@ -1,6 +1,6 @@
 //! What a message says: its text, what was chosen in it, and what came along.
 
-use patchbay_sdk::json::{self, Fields};
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::Attachment;
 
 use crate::media;
@@ -19,7 +19,7 @@ pub struct Content {
 
 /// Takes what is said. What is of no kind that is known here stays in `fields`.
 #[must_use]
-pub fn take(fields: &mut Fields) -> Content {
+pub fn take(fields: &mut Object) -> Content {
     let mut content = Content::default();
     match fields.object("text") {
         Some(mut text) => {
@@ -50,7 +50,7 @@ const KINDS: [&str; 13] =
     ["audio", "button", "contacts", "document", "edit", "image", "interactive", "location", "order", "sticker", "text", "video", "voice"];
 
 /// What was chosen from buttons or a list, or sent by a form ("flow").
-fn chosen(fields: &mut Fields, mut interactive: Fields, content: &mut Content) {
+fn chosen<'a>(fields: &mut Object<'a>, mut interactive: Object<'a>, content: &mut Content) {
     for name in ["button_reply", "list_reply"] {
         if let Some(mut reply) = interactive.object(name) {
             content.choice = word(&mut reply, "id");
@@ -60,20 +60,20 @@ fn chosen(fields: &mut Fields, mut interactive: Fields, content: &mut Content) {
     }
     if let Some(mut reply) = interactive.object("nfm_reply") {
         // The answers are JSON within a text.
-        if let Some(answers) = reply.peek_text("response_json").and_then(|it| json::parse(it.as_bytes()).ok()) {
+        if let Some(answers) = reply.peek_text("response_json").and_then(|it| Node::parse(it.as_bytes()).ok()).map(Node::into_owned) {
             reply.take("response_json");
             reply.put("response", answers);
         }
-        interactive.put("nfm_reply", reply.value());
+        interactive.put("nfm_reply", reply);
     }
     if interactive.names().any(|it| it != "type") {
-        fields.put("interactive", interactive.value());
+        fields.put("interactive", interactive);
     }
 }
 
 /// Puts back what is left of an object.
-fn leave(fields: &mut Fields, name: &str, rest: Fields) {
+fn leave<'a>(fields: &mut Object<'a>, name: &'static str, rest: Object<'a>) {
     if !rest.is_empty() {
-        fields.put(name, rest.value());
+        fields.put(name, rest);
     }
 }

@@ -1,10 +1,9 @@
 //! Sends a message once, although the command may come again.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::Receipt;
 use patchbay_sdk::schemas::command::MessageSend;
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::hub::Hub;
@@ -33,15 +32,15 @@ pub fn deliver(hub: &mut impl Hub, config: &Config, idempotency_key: &str, messa
     let path = ["/", &config.version, "/", from, "/messages"].concat();
     for mut part in parts.into_iter().skip(sent.len()) {
         // It comes back in every status of the message.
-        part.put_text("biz_opaque_callback_data", idempotency_key);
+        part.put("biz_opaque_callback_data", idempotency_key);
         let answer = hub.ask(&path, Some(&part), TIMEOUT_MS)?;
         // Meta took it: from here on a repeat must not send it again, whatever else the answer lacks.
-        let message = answer.get("messages").and_then(|it| it.get(0));
-        let id = message.and_then(|it| it.get("id")).and_then(Value::as_str).unwrap_or("?");
+        let message = answer.get("messages").and_then(|it| it.items().first());
+        let id = message.and_then(|it| it.get("id")).and_then(Node::as_str).unwrap_or("?");
         sent.push(id.to_owned());
         if let Err(failure) = hub.note(&note, &sent.join("\n"), Some(REMEMBERED_MS)) {
-            let mut fields = Fields::default();
-            fields.put_text("failure.code", &failure.code);
+            let mut fields = Object::default();
+            fields.put("failure.code", failure.code);
             hub.warn("could not note what was sent; a repeat of this command would send it again", &fields);
         }
     }
@@ -49,9 +48,9 @@ pub fn deliver(hub: &mut impl Hub, config: &Config, idempotency_key: &str, messa
 }
 
 fn receipt(sent: &[String]) -> Receipt {
-    let mut details = Fields::default();
+    let mut details = Object::default();
     if sent.len() > 1 {
-        details.put_list("message_ids", sent.iter().map(|it| Value::from(it.as_str())).collect());
+        details.put("message_ids", sent.iter().map(|it| Node::from(it.as_str())).collect::<Vec<_>>());
     }
     Receipt { remote_id: sent.first().filter(|it| *it != "?").cloned(), details: details.rest() }
 }

@@ -1,17 +1,16 @@
 //! What sending and checking need of the outside, so that tests can stand in for it.
 
 use patchbay_sdk::host::{self, Level, state};
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::Timestamp;
 use patchbay_sdk::{Failure, http};
-use serde_json::Value;
 
 use crate::answer;
 
 /// The outside.
 pub trait Hub {
     /// Calls the Graph API: with a body a POST, without one a GET. The status, the header that tells how long to wait, and the body.
-    fn call(&mut self, path: &str, body: Option<&Fields>, timeout_ms: u32) -> Result<Answered, Failure>;
+    fn call(&mut self, path: &str, body: Option<&Object>, timeout_ms: u32) -> Result<Answered, Failure>;
 
     /// What was noted under `key`.
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure>;
@@ -26,11 +25,11 @@ pub trait Hub {
     fn now(&self) -> Timestamp;
 
     /// Writes a warning into the log.
-    fn warn(&mut self, message: &str, fields: &Fields);
+    fn warn(&mut self, message: &str, fields: &Object);
 
     /// Calls the Graph API and takes the document out of the answer.
-    fn ask(&mut self, path: &str, body: Option<&Fields>, timeout_ms: u32) -> Result<Value, Failure> {
-        answer::document(&self.call(path, body, timeout_ms)?)
+    fn ask(&mut self, path: &str, body: Option<&Object>, timeout_ms: u32) -> Result<Object<'static>, Failure> {
+        answer::document(&self.call(path, body, timeout_ms)?).map(Object::into_owned)
     }
 }
 
@@ -49,7 +48,7 @@ pub struct Answered {
 pub struct Host;
 
 impl Hub for Host {
-    fn call(&mut self, path: &str, body: Option<&Fields>, timeout_ms: u32) -> Result<Answered, Failure> {
+    fn call(&mut self, path: &str, body: Option<&Object>, timeout_ms: u32) -> Result<Answered, Failure> {
         let call = match body {
             Some(body) => http::post("graph", path).json(body)?,
             None => http::get("graph", path),
@@ -77,7 +76,7 @@ impl Hub for Host {
         host::now()
     }
 
-    fn warn(&mut self, message: &str, fields: &Fields) {
+    fn warn(&mut self, message: &str, fields: &Object) {
         host::log(Level::Warn, message, fields);
     }
 }

@@ -2,12 +2,11 @@
 //! <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-reply-buttons-messages>
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::command::{Button, ButtonAction};
-use serde_json::Value;
+use patchbay_sdk::text::{length, pieces};
 
-use crate::send::{File, content};
-use crate::text::{MESSAGE, length, pieces};
+use crate::send::{File, MESSAGE, content};
 
 /// Most buttons under a message.
 const BUTTONS: usize = 3;
@@ -83,7 +82,7 @@ pub fn is_header(kind: &str) -> bool {
     matches!(kind, "image" | "video" | "document")
 }
 
-impl Choices<'_> {
+impl<'a> Choices<'a> {
     /// Longest text above them.
     #[must_use]
     pub fn body_limit(&self) -> usize {
@@ -98,64 +97,64 @@ impl Choices<'_> {
 
     /// The message.
     #[must_use]
-    pub fn content(&self, body: &str, header: Option<File>) -> Fields {
+    pub fn content(&self, body: &'a str, header: Option<File<'a>>) -> Object<'a> {
         let (kind, action) = match self {
-            Self::Buttons(buttons) => ("button", one("buttons", Value::Array(buttons.iter().map(reply).collect()))),
+            Self::Buttons(buttons) => ("button", one("buttons", buttons.iter().map(reply).collect::<Vec<_>>())),
             Self::List(rows) => {
-                let section = one("rows", Value::Array(rows.iter().map(row).collect()));
-                let mut action = one("sections", Value::Array(vec![section.value()]));
+                let section = one("rows", rows.iter().map(row).collect::<Vec<_>>());
+                let mut action = one("sections", vec![Node::Object(section)]);
                 // What opens the list has a text, too, and nobody gave one.
-                action.put_text("button", "☰");
+                action.put("button", "☰");
                 ("list", action)
             }
             Self::Link(text, url) => {
-                let mut parameters = Fields::default();
-                parameters.put_text("display_text", text);
-                parameters.put_text("url", url);
-                let mut action = one("parameters", parameters.value());
-                action.put_text("name", "cta_url");
+                let mut parameters = Object::default();
+                parameters.put("display_text", *text);
+                parameters.put("url", *url);
+                let mut action = one("parameters", parameters);
+                action.put("name", "cta_url");
                 ("cta_url", action)
             }
         };
-        let mut object = Fields::default();
-        object.put_text("type", kind);
-        object.put("body", one("text", Value::from(body)).value());
-        object.put("action", action.value());
+        let mut object = Object::default();
+        object.put("type", kind);
+        object.put("body", one("text", body));
+        object.put("action", action);
         if let Some(file) = header {
-            let mut header = one(file.kind, file.object.value());
-            header.put_text("type", file.kind);
-            object.put("header", header.value());
+            let mut header = one(file.kind, file.object);
+            header.put("type", file.kind);
+            object.put("header", header);
         }
         content("interactive", object)
     }
 }
 
-fn reply((text, choice): &(&str, &str)) -> Value {
-    let mut reply = Fields::default();
-    reply.put_text("id", choice);
-    reply.put_text("title", text);
-    let mut button = one("reply", reply.value());
-    button.put_text("type", "reply");
-    button.value()
+fn reply<'a>((text, choice): &(&'a str, &'a str)) -> Node<'a> {
+    let mut reply = Object::default();
+    reply.put("id", *choice);
+    reply.put("title", *text);
+    let mut button = one("reply", reply);
+    button.put("type", "reply");
+    button.into()
 }
 
 /// A title that is too long stands whole on the second line.
-fn row((text, choice): &(&str, &str)) -> Value {
-    let mut row = Fields::default();
-    row.put_text("id", choice);
+fn row<'a>((text, choice): &(&'a str, &'a str)) -> Node<'a> {
+    let mut row = Object::default();
+    row.put("id", *choice);
     if length(text) <= ROW_TITLE {
-        row.put_text("title", text);
+        row.put("title", *text);
     } else {
         let first = pieces(text, ROW_TITLE - 1).first().copied().unwrap_or_default();
-        row.put_text("title", &[first, "…"].concat());
-        row.put_text("description", text);
+        row.put("title", [first, "…"].concat());
+        row.put("description", *text);
     }
-    row.value()
+    row.into()
 }
 
-fn one(name: &str, value: Value) -> Fields {
-    let mut fields = Fields::default();
-    fields.put(name, value);
+fn one<'a>(name: &'static str, node: impl Into<Node<'a>>) -> Object<'a> {
+    let mut fields = Object::default();
+    fields.put(name, node);
     fields
 }
 

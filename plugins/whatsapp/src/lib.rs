@@ -18,7 +18,6 @@ pub mod people;
 pub mod place;
 pub mod send;
 pub mod status;
-pub mod text;
 pub mod window;
 
 use patchbay_sdk::schemas::command::CommandBody;
@@ -39,7 +38,7 @@ impl Connector for WhatsApp {
         if request.method == "GET" {
             return challenge::answer(&request.query);
         }
-        let delivery = map::delivery(request.value()?, &config()?)?;
+        let delivery = map::delivery(request.node()?, &config()?)?;
         for fault in &delivery.faults {
             Host.warn("Meta reports an error of its own", fault);
         }
@@ -60,5 +59,5 @@ impl Connector for WhatsApp {
 }
 
 fn config() -> Result<Config, Failure> {
-    Ok(Config::read(&host::settings()?))
+    host::settings(|it| Ok(Config::read(it)))
 }

@@ -1,6 +1,6 @@
 //! Our number, and the conversation that somebody has with it.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::{ConversationRef, Source, Timestamp};
 
 use crate::config::Config;
@@ -19,7 +19,7 @@ pub struct Line {
 impl Line {
     /// Reads `metadata`.
     #[must_use]
-    pub fn read(metadata: Option<Fields>, config: &Config) -> Self {
+    pub fn read(metadata: Option<Object>, config: &Config) -> Self {
         let Some(mut metadata) = metadata else { return Self::default() };
         let id = metadata.text("phone_number_id").filter(|it| !it.is_empty());
         let other_id = id.filter(|it| !config.phone_number_id.is_empty() && *it != config.phone_number_id);
@@ -52,7 +52,7 @@ impl Line {
 
 /// Takes a time in seconds since 1970, a text or a number. Zero means that Meta does not say.
 #[inline(never)]
-pub fn time(fields: &mut Fields, key: &str) -> Option<Timestamp> {
+pub fn time(fields: &mut Object, key: &str) -> Option<Timestamp> {
     let seconds = match fields.int(key) {
         Some(seconds) => seconds,
         None => fields.peek_text(key)?.trim().parse().ok()?,

@@ -1,10 +1,9 @@
 //! From a delivery to what it means for the hub.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::{Event, Timestamp};
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::line::Line;
@@ -13,13 +12,13 @@ use crate::{call, message, notice, status};
 
 /// What a delivery holds.
 #[derive(Debug, Default, PartialEq)]
-pub struct Delivery {
+pub struct Delivery<'a> {
     /// In the order of the delivery, each once.
     pub events: Vec<Event>,
     /// Who turned to us, and when: it opens the window in which we may write freely.
     pub heard: Vec<Heard>,
     /// Errors that belong to no message.
-    pub faults: Vec<Fields>,
+    pub faults: Vec<Object<'a>>,
 }
 
 /// Somebody turned to us.
@@ -35,37 +34,37 @@ pub struct Heard {
 
 /// One change of a delivery, while it is read.
 #[derive(Debug, Default)]
-pub struct Scene {
+pub struct Scene<'a> {
     /// Our number.
     pub line: Line,
     /// What is known of the people in it.
-    pub people: People,
+    pub people: People<'a>,
 }
 
 /// Reads what Meta posted.
-pub fn delivery(body: Value, config: &Config) -> Result<Delivery, Failure> {
+pub fn delivery<'a>(body: Node<'a>, config: &Config) -> Result<Delivery<'a>, Failure> {
     let wrong = |what: &str| Failure::never("whatsapp.body", what);
-    let mut body = Fields::new(body).ok_or_else(|| wrong("the body is not a JSON object"))?;
+    let mut body = body.object().ok_or_else(|| wrong("the body is not a JSON object"))?;
     if body.text("object").is_some_and(|it| it != "whatsapp_business_account") {
         return Err(wrong("`object` is not `whatsapp_business_account`: the app's webhook is about something else"));
     }
-    let Some(Value::Array(entries)) = body.take("entry") else {
+    let Some(Node::List(entries)) = body.take("entry") else {
         return Err(wrong("`entry` is not a list"));
     };
     let mut delivery = Delivery::default();
     for entry in entries {
-        let mut entry = Fields::new(entry).ok_or_else(|| wrong("an entry is not an object"))?;
+        let mut entry = entry.object().ok_or_else(|| wrong("an entry is not an object"))?;
         for change in entry.list("changes") {
-            let value = Fields::new(change).and_then(|mut it| it.object("value"));
+            let value = change.object().and_then(|mut it| it.object("value"));
             delivery.take(value.ok_or_else(|| wrong("a change has no `value`"))?, config);
         }
     }
     Ok(delivery)
 }
 
-impl Delivery {
+impl<'a> Delivery<'a> {
     /// What a change holds is told by its fields: news of templates, of the account or of its quality are about nobody.
-    fn take(&mut self, mut value: Fields, config: &Config) {
+    fn take(&mut self, mut value: Object<'a>, config: &Config) {
         let messages = value.list("messages");
         let echoes = value.list("message_echoes");
         let calls = value.list("calls");
@@ -107,7 +106,7 @@ impl Delivery {
     }
 
     /// Chats from before the number joined: <https://developers.facebook.com/documentation/business-messaging/whatsapp/embedded-signup/onboarding-business-app-users>.
-    fn history(&mut self, line: &Line, mut piece: Fields, config: &Config) {
+    fn history(&mut self, line: &Line, mut piece: Object<'a>, config: &Config) {
         self.faults.extend(objects(piece.list("errors")));
         if config.ignores_history {
             return;
@@ -156,6 +155,6 @@ fn heard(event: &Event, by_advertisement: bool) -> Option<Heard> {
 }
 
 /// The objects of a list; anything else in it is nothing that Meta documents.
-pub fn objects(list: Vec<Value>) -> impl Iterator<Item = Fields> {
-    list.into_iter().filter_map(Fields::new)
+pub fn objects(list: Vec<Node<'_>>) -> impl Iterator<Item = Object<'_>> {
+    list.into_iter().filter_map(Node::object)
 }

@@ -1,12 +1,12 @@
 //! What came along with a message: files by reference, places, cards, orders.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Extra};
 
 use crate::map::objects;
 use crate::people::word;
 
-/// Fields of a message that hold one file: <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages>.
+/// Object of a message that hold one file: <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages>.
 const FILES: [(&str, AttachmentKind); 6] = [
     ("audio", AttachmentKind::Audio),
     ("document", AttachmentKind::Document),
@@ -17,7 +17,7 @@ const FILES: [(&str, AttachmentKind); 6] = [
 ];
 
 /// Takes everything that came along, and the caption.
-pub fn take(message: &mut Fields) -> (Vec<Attachment>, Option<String>) {
+pub fn take(message: &mut Object) -> (Vec<Attachment>, Option<String>) {
     let mut found = Vec::new();
     let mut said = None;
     for (name, kind) in FILES {
@@ -34,19 +34,19 @@ pub fn take(message: &mut Fields) -> (Vec<Attachment>, Option<String>) {
     }
     // A card is somebody else's, even where it names the sender's account: the phone in it says nothing of who wrote.
     for card in objects(message.list("contacts")) {
-        let name = card.peek("name").and_then(|it| it.get("formatted_name")).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let name = card.peek("name").and_then(|it| it.get("formatted_name")).and_then(Node::as_str).map(str::to_owned);
         found.push(Attachment { name, extra: card.rest(), ..attachment(AttachmentKind::Contact) });
     }
     if let Some(mut order) = message.object("order") {
         said = said.or_else(|| order.text("text"));
-        order.put_text("type", "order");
+        order.put("type", "order");
         found.push(Attachment { extra: order.rest(), ..attachment(AttachmentKind::Other) });
     }
     (found, said)
 }
 
 #[inline(never)]
-fn file(kind: AttachmentKind, mut fields: Fields) -> Attachment {
+fn file(kind: AttachmentKind, mut fields: Object) -> Attachment {
     let kind = if kind == AttachmentKind::Audio && fields.flag("voice") { AttachmentKind::Voice } else { kind };
     let mut file = attachment(kind);
     file.reference = word(&mut fields, "id");

@@ -1,10 +1,9 @@
 //! Messages: what people write to us, what we write in the business app, and what both wrote before.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::interaction::{Message, Revision};
 use patchbay_sdk::schemas::{ConversationRef, Detail, Direction, Interaction, Person, Source};
-use serde_json::Value;
 
 use crate::content::{self, Content};
 use crate::line::{Line, time};
@@ -14,19 +13,19 @@ use crate::people::{Party, word};
 
 /// A message to us. `errors`: what stood beside it.
 #[must_use]
-pub fn received(scene: &Scene, mut fields: Fields, errors: Vec<Value>) -> Option<Found> {
+pub fn received<'a>(scene: &Scene, mut fields: Object<'a>, errors: Vec<Node<'a>>) -> Option<Found> {
     let party = Party::take(&mut fields, "from", "from_user_id");
     let contact = scene.people.of(&party, None);
     let party = party.with(contact);
     if !errors.is_empty() && fields.peek("errors").is_none() {
-        fields.put_list("errors", errors);
+        fields.put("errors", errors);
     }
     found(&scene.line, Direction::In, party.named(contact), &party, fields)
 }
 
 /// A message that somebody of us wrote in the WhatsApp Business app.
 #[must_use]
-pub fn echo(scene: &Scene, mut fields: Fields) -> Option<Found> {
+pub fn echo(scene: &Scene, mut fields: Object) -> Option<Found> {
     let ourselves = word(&mut fields, "from");
     let party = Party::take(&mut fields, "to", "to_user_id");
     let contact = scene.people.of(&party, ourselves.as_deref());
@@ -36,7 +35,7 @@ pub fn echo(scene: &Scene, mut fields: Fields) -> Option<Found> {
 
 /// A message from before the number joined.
 #[must_use]
-pub fn past(line: &Line, other: &Party, mut fields: Fields) -> Option<Found> {
+pub fn past(line: &Line, other: &Party, mut fields: Object) -> Option<Found> {
     let from = word(&mut fields, "from");
     // Who is not the other one is us.
     let is_theirs = from.is_some() && (from == other.number || from == other.user_id);
@@ -45,7 +44,7 @@ pub fn past(line: &Line, other: &Party, mut fields: Fields) -> Option<Found> {
     found(line, if is_ours { Direction::Out } else { Direction::In }, other.named(None), other, fields)
 }
 
-fn found(line: &Line, direction: Direction, person: Person, party: &Party, mut fields: Fields) -> Option<Found> {
+fn found(line: &Line, direction: Direction, person: Person, party: &Party, mut fields: Object) -> Option<Found> {
     let said_at = fields.peek_text("timestamp").unwrap_or_default().to_owned();
     // Every message has an id; one that has none is not lost for it.
     let id = word(&mut fields, "id").or_else(|| Some(["?", party.number.as_ref().or(party.user_id.as_ref())?, "?", &said_at].concat()))?;
@@ -66,8 +65,8 @@ fn found(line: &Line, direction: Direction, person: Person, party: &Party, mut f
 }
 
 /// Leave to be called is given in a dialogue of WhatsApp's own, not in words.
-fn is_permission(fields: &Fields) -> bool {
-    fields.peek("interactive").and_then(|it| it.get("type")).and_then(Value::as_str) == Some("call_permission_reply")
+fn is_permission(fields: &Object) -> bool {
+    fields.peek("interactive").and_then(|it| it.get("type")).and_then(Node::as_str) == Some("call_permission_reply")
 }
 
 type Stamp = (String, Option<patchbay_sdk::schemas::Timestamp>);
@@ -78,7 +77,7 @@ fn written(
     person: Person,
     conversation: Option<ConversationRef>,
     (id, occurred_at): Stamp,
-    mut fields: Fields,
+    mut fields: Object,
 ) -> Found {
     let key = ["message:", &id].concat();
     let mut message = Message { id: Some(id), ..Message::default() };
@@ -87,9 +86,7 @@ fn written(
     {
         message.revision = Some(Revision::Edited);
         message.id = word(&mut edit, "original_message_id").or(message.id);
-        for (name, value) in edit.object("message").unwrap_or_default().rest() {
-            fields.put(&name, value);
-        }
+        fields.put_all(edit.object("message").unwrap_or_default());
     }
     context(&mut fields, &mut message);
     let Content { text, choice, attachments } = content::take(&mut fields);
@@ -111,7 +108,7 @@ fn written(
 }
 
 /// What the message answers, or that it was passed on.
-fn context(fields: &mut Fields, message: &mut Message) {
+fn context(fields: &mut Object, message: &mut Message) {
     let Some(mut context) = fields.object("context") else { return };
     message.reply_to = word(&mut context, "id");
     let is_forwarded = context.flag("forwarded");
@@ -121,18 +118,18 @@ fn context(fields: &mut Fields, message: &mut Message) {
     }
     context.take("from");
     if !context.is_empty() {
-        fields.put("context", context.value());
+        fields.put("context", context);
     }
 }
 
 /// The advertisement or post that led somebody here. It stays in `extra` as a whole.
-fn referral(fields: &mut Fields, source: &mut Source) -> bool {
+fn referral(fields: &mut Object, source: &mut Source) -> bool {
     let Some(referral) = fields.object("referral") else { return false };
     let text = |name: &str| referral.peek_text(name).filter(|it| !it.is_empty());
     if let Some(click) = text("ctwa_clid") {
         source.clicks.insert("ctwa_clid".to_owned(), click.to_owned());
     }
     source.referrer = text("source_url").map(str::to_owned);
-    fields.put("referral", referral.value());
+    fields.put("referral", referral);
     true
 }

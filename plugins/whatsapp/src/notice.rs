@@ -1,6 +1,6 @@
 //! What is worth keeping but is not said by anybody, and what becomes known of people besides.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::{ConversationRef, Identity, Name, Notice, Person};
 
@@ -10,7 +10,7 @@ use crate::people::{Party, digits, is_phone, phone, word};
 
 /// Something that happened to a message or a person.
 #[must_use]
-pub fn about(what: String, id: &str, person: Person, conversation: Option<ConversationRef>, mut extra: Fields) -> EventBody {
+pub fn about(what: String, id: &str, person: Person, conversation: Option<ConversationRef>, mut extra: Object) -> EventBody {
     extra.put_text("id", id);
     let person = Some(person).filter(|it| *it != Person::default());
     EventBody::Other(Notice { what, person, conversation, extra: extra.rest() })
@@ -18,7 +18,7 @@ pub fn about(what: String, id: &str, person: Person, conversation: Option<Conver
 
 /// What WhatsApp writes into a chat by itself: somebody has another number, another id, another phone.
 #[must_use]
-pub fn system(id: &str, mut person: Person, conversation: Option<ConversationRef>, mut fields: Fields) -> EventBody {
+pub fn system(id: &str, mut person: Person, conversation: Option<ConversationRef>, mut fields: Object) -> EventBody {
     fields.take("type");
     let mut system = fields.object("system").unwrap_or_default();
     let what = word(&mut system, "type").unwrap_or_else(|| "system".to_owned());
@@ -35,13 +35,13 @@ pub fn system(id: &str, mut person: Person, conversation: Option<ConversationRef
         person.extra.insert("system".to_owned(), system.value());
         return EventBody::Person(person);
     }
-    fields.put("system", system.value());
+    fields.put("system", system);
     about(what, id, person, conversation, fields)
 }
 
 /// Somebody does not want advertisements, or wants them again.
 #[must_use]
-pub fn preference(scene: &Scene, mut fields: Fields) -> Found {
+pub fn preference(scene: &Scene, mut fields: Object) -> Found {
     let party = Party::take(&mut fields, "wa_id", "user_id");
     let contact = scene.people.of(&party, None);
     let party = party.with(contact);
@@ -57,7 +57,7 @@ pub fn preference(scene: &Scene, mut fields: Fields) -> Found {
 
 /// Somebody without a phone has another id.
 #[must_use]
-pub fn renamed(mut fields: Fields) -> Option<Found> {
+pub fn renamed(mut fields: Object) -> Option<Found> {
     let number = word(&mut fields, "wa_id");
     let mut ids = fields.object("user_id")?;
     let (before, now) = (word(&mut ids, "previous")?, word(&mut ids, "current")?);
@@ -71,7 +71,7 @@ pub fn renamed(mut fields: Fields) -> Option<Found> {
 
 /// An entry of the business app's address book.
 #[must_use]
-pub fn address_book(mut fields: Fields) -> Option<Found> {
+pub fn address_book(mut fields: Object) -> Option<Found> {
     let mut card = fields.object("contact")?;
     let number = word(&mut card, "phone_number").filter(|it| is_phone(it))?;
     let occurred_at = fields.object("metadata").and_then(|mut it| time(&mut it, "timestamp"));

@@ -2,28 +2,27 @@
 //! since user names exist, the phone may be missing:
 //! <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::{Identity, Name, Person};
-use serde_json::Value;
 
 use crate::place::To;
 
 /// What a change says of people, in `contacts`.
 #[derive(Debug, Default)]
-pub struct People {
-    contacts: Vec<Contact>,
+pub struct People<'a> {
+    contacts: Vec<Contact<'a>>,
     /// True when one contact stands beside one message: they belong together, whatever the ids are.
     is_pair: bool,
 }
 
 /// One of `contacts`.
 #[derive(Debug, Default)]
-pub struct Contact {
+pub struct Contact<'a> {
     wa_id: Option<String>,
     user_id: Option<String>,
     name: Option<String>,
     username: Option<String>,
-    rest: Fields,
+    rest: Object<'a>,
 }
 
 /// Somebody as a message, call or status names them.
@@ -35,10 +34,10 @@ pub struct Party {
     pub user_id: Option<String>,
 }
 
-impl Contact {
+impl<'a> Contact<'a> {
     /// Reads one of `contacts`.
     #[must_use]
-    pub fn read(mut fields: Fields) -> Self {
+    pub fn read(mut fields: Object<'a>) -> Self {
         let mut profile = fields.object("profile").unwrap_or_default();
         Self {
             wa_id: word(&mut fields, "wa_id"),
@@ -55,18 +54,18 @@ impl Contact {
     }
 }
 
-impl People {
+impl<'a> People<'a> {
     /// Reads `contacts`, which stand beside so many messages.
     #[must_use]
-    pub fn read(contacts: Vec<Value>, messages: usize) -> Self {
-        let contacts: Vec<Contact> = contacts.into_iter().filter_map(Fields::new).map(Contact::read).collect();
+    pub fn read(contacts: Vec<Node<'a>>, messages: usize) -> Self {
+        let contacts: Vec<Contact> = contacts.into_iter().filter_map(Node::object).map(Contact::read).collect();
         let is_pair = contacts.len() == 1 && messages == 1;
         Self { contacts, is_pair }
     }
 
     /// What is known of a person. `ourselves` is our own number, which nobody else has.
     #[must_use]
-    pub fn of(&self, party: &Party, ourselves: Option<&str>) -> Option<&Contact> {
+    pub fn of(&self, party: &Party, ourselves: Option<&str>) -> Option<&Contact<'a>> {
         let known = self.contacts.iter().find(|it| it.is(party));
         let paired = || self.contacts.first().filter(|it| self.is_pair && (ourselves.is_none() || it.wa_id.as_deref() != ourselves));
         known.or_else(paired)
@@ -76,7 +75,7 @@ impl People {
 impl Party {
     /// Takes somebody out of a message: `from` and `from_user_id`.
     #[must_use]
-    pub fn take(fields: &mut Fields, number: &str, user_id: &str) -> Self {
+    pub fn take(fields: &mut Object, number: &str, user_id: &str) -> Self {
         Self { number: word(fields, number), user_id: word(fields, user_id) }
     }
 
@@ -153,7 +152,7 @@ pub fn digits(text: &str) -> String {
 
 /// Takes a text that is not empty; a number counts as its digits.
 #[inline(never)]
-pub fn word(fields: &mut Fields, key: &str) -> Option<String> {
+pub fn word(fields: &mut Object, key: &str) -> Option<String> {
     let word = fields.text(key).or_else(|| fields.int(key).map(|it| it.to_string()))?;
     Some(word).filter(|it| !it.is_empty())
 }

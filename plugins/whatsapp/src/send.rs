@@ -2,19 +2,24 @@
 //! <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages>.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::command::MessageSend;
 use patchbay_sdk::schemas::{Attachment, AttachmentKind, Extra};
+use patchbay_sdk::text::{length, pieces};
 use serde_json::Value;
 
 use crate::interactive;
 use crate::place::{Place, To};
-use crate::text::{CAPTION, MESSAGE, length, pieces};
+
+/// Longest text of a message. Meta says "characters": no way of counting gives more of them than UTF-16 units.
+pub const MESSAGE: usize = 4096;
+/// Longest text under a file.
+const CAPTION: usize = 1024;
 
 /// The bodies to post, in order: one, or several where a text is too long or does not go with the file.
 ///
 /// The answer is attached to the first of them, the buttons stand under the last.
-pub fn parts(place: &Place, message: &MessageSend) -> Result<Vec<Fields>, Failure> {
+pub fn parts<'a>(place: &'a Place, message: &'a MessageSend) -> Result<Vec<Object<'a>>, Failure> {
     let text = message.text.as_deref().unwrap_or_default().trim();
     let mut contents = Vec::new();
     let mut texts = pieces(text, MESSAGE);
@@ -46,7 +51,7 @@ pub fn parts(place: &Place, message: &MessageSend) -> Result<Vec<Fields>, Failur
         if let Some(attachment) = attachment {
             let mut file = file(attachment)?;
             if file.takes_caption() && !texts.is_empty() && length(text) <= CAPTION {
-                file.object.put_text("caption", text);
+                file.object.put("caption", text);
                 texts.clear();
             }
             contents.push(file.content());
@@ -57,9 +62,9 @@ pub fn parts(place: &Place, message: &MessageSend) -> Result<Vec<Fields>, Failur
         return Err(refused("whatsapp.empty", "there is neither a text nor a file to send"));
     }
     if let (Some(first), Some(id)) = (contents.first_mut(), &message.reply_to) {
-        let mut context = Fields::default();
-        context.put_text("message_id", id);
-        first.put("context", context.value());
+        let mut context = Object::default();
+        context.put("message_id", id.as_str());
+        first.put("context", context);
     }
     for content in &mut contents {
         address(content, &place.to);
@@ -77,51 +82,51 @@ fn is_template_of(attachment: &Attachment) -> bool {
     attachment.kind == AttachmentKind::Other && attachment.extra.get("type").and_then(Value::as_str) == Some("template")
 }
 
-fn address(content: &mut Fields, to: &To) {
-    content.put_text("messaging_product", "whatsapp");
+fn address<'a>(content: &mut Object<'a>, to: &'a To) {
+    content.put("messaging_product", "whatsapp");
     let (kind, name, id) = match to {
         To::Phone(id) => ("individual", "to", id),
         To::User(id) => ("individual", "recipient", id),
         To::Group(id) => ("group", "to", id),
     };
-    content.put_text("recipient_type", kind);
-    content.put_text(name, id);
+    content.put("recipient_type", kind);
+    content.put(name, id.as_str());
 }
 
-fn text_content(text: &str) -> Fields {
-    let mut object = Fields::default();
-    object.put_text("body", text);
-    object.put("preview_url", Value::Bool(true));
+fn text_content(text: &str) -> Object<'_> {
+    let mut object = Object::default();
+    object.put("body", text);
+    object.put("preview_url", true);
     content("text", object)
 }
 
 /// A message of this type: `{"type": "text", "text": {…}}`.
 #[must_use]
-pub fn content(kind: &str, object: Fields) -> Fields {
-    let mut content = Fields::default();
-    content.put_text("type", kind);
-    content.put(kind, object.value());
+pub fn content<'a>(kind: &'static str, object: Object<'a>) -> Object<'a> {
+    let mut content = Object::default();
+    content.put("type", kind);
+    content.put(kind, object);
     content
 }
 
 /// A file, place or card as the Cloud API takes it.
 #[derive(Debug)]
-pub struct File {
+pub struct File<'a> {
     /// The type of message: `image`, `document`.
     pub kind: &'static str,
     /// What stands under it.
-    pub object: Fields,
-    cards: Option<Vec<Value>>,
+    pub object: Object<'a>,
+    cards: Option<Vec<Node<'a>>>,
 }
 
-impl File {
+impl<'a> File<'a> {
     /// The message that holds nothing else.
     #[must_use]
-    pub fn content(self) -> Fields {
+    pub fn content(self) -> Object<'a> {
         let Some(cards) = self.cards else { return content(self.kind, self.object) };
-        let mut content = Fields::default();
-        content.put_text("type", self.kind);
-        content.put_list(self.kind, cards);
+        let mut content = Object::default();
+        content.put("type", self.kind);
+        content.put(self.kind, cards);
         content
     }
 
@@ -130,7 +135,7 @@ impl File {
     }
 }
 
-fn file(attachment: &Attachment) -> Result<File, Failure> {
+fn file(attachment: &Attachment) -> Result<File<'_>, Failure> {
     let kind = match attachment.kind {
         AttachmentKind::Location => return location(attachment),
         AttachmentKind::Contact => return contact(attachment),
@@ -145,18 +150,18 @@ fn file(attachment: &Attachment) -> Result<File, Failure> {
         (None, Some(url)) => ("link", url),
         (None, None) => return Err(refused("whatsapp.file", "the attachment has neither an id of uploaded media nor an address")),
     };
-    let mut object = Fields::default();
-    object.put_text(name, source);
+    let mut object = Object::default();
+    object.put(name, source.as_str());
     if attachment.kind == AttachmentKind::Voice {
-        object.put("voice", Value::Bool(true));
+        object.put("voice", true);
     }
     if let (Some(name), "document") = (&attachment.name, kind) {
-        object.put_text("filename", name);
+        object.put("filename", name.as_str());
     }
     Ok(File { kind, object, cards: None })
 }
 
-fn location(attachment: &Attachment) -> Result<File, Failure> {
+fn location(attachment: &Attachment) -> Result<File<'_>, Failure> {
     let object = copied(&attachment.extra, &["latitude", "longitude", "name", "address"]);
     if object.peek("latitude").is_none() || object.peek("longitude").is_none() {
         return Err(refused("whatsapp.location", "a location needs `latitude` and `longitude` in `extra`"));
@@ -165,49 +170,49 @@ fn location(attachment: &Attachment) -> Result<File, Failure> {
 }
 
 /// A card as the Cloud API has it (`extra` with `name` and `phones`), or the name of the attachment with `extra.phone`.
-fn contact(attachment: &Attachment) -> Result<File, Failure> {
+fn contact(attachment: &Attachment) -> Result<File<'_>, Failure> {
     let extra = &attachment.extra;
     let mut card = copied(extra, &["name", "phones", "emails", "org", "addresses", "urls", "birthday"]);
     if card.peek("phones").is_none()
         && let Some(phone) = extra.get("phone").or_else(|| extra.get("phone_number")).filter(|it| it.is_string())
     {
-        let mut entry = Fields::default();
-        entry.put("phone", phone.clone());
-        card.put_list("phones", vec![entry.value()]);
+        let mut entry = Object::default();
+        entry.put("phone", phone);
+        card.put("phones", vec![Node::Object(entry)]);
     }
     if card.peek("name").is_none()
         && let Some(full) = &attachment.name
     {
-        let mut name = Fields::default();
-        name.put_text("formatted_name", full);
-        name.put_text("first_name", full);
-        card.put("name", name.value());
+        let mut name = Object::default();
+        name.put("formatted_name", full.as_str());
+        name.put("first_name", full.as_str());
+        card.put("name", name);
     }
     if card.peek("name").is_none() || card.peek("phones").is_none() {
         return Err(refused("whatsapp.contact", "a contact needs a `name` and `extra.phone` (or `extra.phones`)"));
     }
-    Ok(File { kind: "contacts", object: Fields::default(), cards: Some(vec![card.value()]) })
+    Ok(File { kind: "contacts", object: Object::default(), cards: Some(vec![Node::Object(card)]) })
 }
 
 /// `extra` of a template: `name`, `language` and, where it has places to fill in, `components` as the Cloud API takes them or
 /// `parameters`, the texts of its body in order.
-fn template(extra: &Extra) -> Result<Fields, Failure> {
+fn template(extra: &Extra) -> Result<Object<'_>, Failure> {
     let text = |name: &str| extra.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
     let (Some(name), Some(code)) = (text("name"), text("language")) else {
         return Err(refused("whatsapp.template", "a template needs `name` and `language` in `extra`"));
     };
-    let mut language = Fields::default();
-    language.put_text("code", code);
-    let mut object = Fields::default();
-    object.put_text("name", name);
-    object.put("language", language.value());
+    let mut language = Object::default();
+    language.put("code", code);
+    let mut object = Object::default();
+    object.put("name", name);
+    object.put("language", language);
     match (extra.get("components"), extra.get("parameters")) {
-        (Some(components @ Value::Array(_)), _) => object.put("components", components.clone()),
+        (Some(components @ Value::Array(_)), _) => object.put("components", components),
         (None, Some(Value::Array(texts))) if !texts.is_empty() => {
-            let mut body = Fields::default();
-            body.put_text("type", "body");
-            body.put_list("parameters", texts.iter().map(parameter).collect::<Result<_, _>>()?);
-            object.put_list("components", vec![body.value()]);
+            let mut body = Object::default();
+            body.put("type", "body");
+            body.put("parameters", texts.iter().map(parameter).collect::<Result<Vec<_>, _>>()?);
+            object.put("components", vec![Node::Object(body)]);
         }
         (None, None | Some(Value::Array(_))) => {}
         _ => return Err(refused("whatsapp.template", "`components` and `parameters` of a template are lists")),
@@ -215,19 +220,19 @@ fn template(extra: &Extra) -> Result<Fields, Failure> {
     Ok(content("template", object))
 }
 
-fn parameter(text: &Value) -> Result<Value, Failure> {
+fn parameter(text: &Value) -> Result<Node<'_>, Failure> {
     let text = text.as_str().ok_or_else(|| refused("whatsapp.template", "the parameters of a template are texts"))?;
-    let mut parameter = Fields::default();
-    parameter.put_text("type", "text");
-    parameter.put_text("text", text);
-    Ok(parameter.value())
+    let mut parameter = Object::default();
+    parameter.put("type", "text");
+    parameter.put("text", text);
+    Ok(parameter.into())
 }
 
-fn copied(extra: &Extra, names: &[&str]) -> Fields {
-    let mut object = Fields::default();
+fn copied<'a>(extra: &'a Extra, names: &[&'static str]) -> Object<'a> {
+    let mut object = Object::default();
     for name in names {
         if let Some(value) = extra.get(*name).filter(|it| !it.is_null()) {
-            object.put(name, value.clone());
+            object.put(*name, value);
         }
     }
     object

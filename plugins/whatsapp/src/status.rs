@@ -1,9 +1,8 @@
 //! What became of a message that we sent.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::{MessageStatus, Notice, StatusChange};
-use serde_json::Value;
 
 use crate::call;
 use crate::line::time;
@@ -12,7 +11,7 @@ use crate::people::{Party, word};
 
 /// The event that a status is. None: a state that no message of ours has in the hub.
 #[must_use]
-pub fn status(scene: &Scene, mut fields: Fields) -> Option<Found> {
+pub fn status(scene: &Scene, mut fields: Object) -> Option<Found> {
     let id = word(&mut fields, "id")?;
     let state = fields.text("status")?;
     let kind = fields.text("type");
@@ -43,24 +42,24 @@ pub fn status(scene: &Scene, mut fields: Fields) -> Option<Found> {
         "read" => MessageStatus::Read,
         "played" => {
             // A voice message that was listened to.
-            fields.put_text("status", "played");
+            fields.put("status", "played");
             MessageStatus::Read
         }
         "failed" => MessageStatus::Failed,
         _ => return None,
     };
-    let error = fields.peek("errors").and_then(|it| it.get(0)).map(reason);
+    let error = fields.peek("errors").and_then(|it| it.items().first()).map(reason);
     let change = StatusChange { message_id: id, status, error, person, extra: fields.rest() };
     Some(Found::new(key, occurred_at, EventBody::Status(change)))
 }
 
 /// `131047: Re-engagement message (More than 24 hours have passed…)`
 #[must_use]
-pub fn reason(error: &Value) -> String {
-    let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-    let code = error.get("code").and_then(Value::as_i64).map(|it| it.to_string()).unwrap_or_default();
+pub fn reason(error: &Node) -> String {
+    let text = |name: &str| error.get(name).and_then(Node::as_str).unwrap_or_default();
+    let code = error.get("code").and_then(Node::as_i64).map(|it| it.to_string()).unwrap_or_default();
     let title = Some(text("title")).filter(|it| !it.is_empty()).unwrap_or_else(|| text("message"));
-    let details = error.get("error_data").and_then(|it| it.get("details")).and_then(Value::as_str).filter(|it| *it != title);
+    let details = error.get("error_data").and_then(|it| it.get("details")).and_then(Node::as_str).filter(|it| *it != title);
     match details {
         Some(details) => [&code, ": ", title, " (", details, ")"].concat(),
         None => [&code, ": ", title].concat(),

@@ -6,7 +6,7 @@
 //! connector has listened for longer than a window lasts; until then nobody knows, and Meta decides.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 
 use crate::hub::Hub;
 use crate::map::Heard;
@@ -36,8 +36,8 @@ pub fn heard(hub: &mut impl Hub, all: &[Heard]) -> Result<(), Failure> {
         if let Err(failure) = noted {
             // What is not noted must not count as a closed window.
             hub.forget(SINCE);
-            let mut fields = Fields::default();
-            fields.put_text("failure.code", &failure.code);
+            let mut fields = Object::default();
+            fields.put("failure.code", failure.code);
             hub.warn("could not note who wrote; until tomorrow Meta alone decides whether a window is open", &fields);
         }
     }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::Timestamp;
+use patchbay_testing::Vendor;
 use serde_json::{Value, json};
 use whatsapp::config::Config;
 use whatsapp::hub::{Answered, Hub};
 
-/// Answers in order; an empty list is a failure of the network.
+/// What stands outside of the connector.
 pub struct Fake {
-    pub answers: Vec<Answered>,
-    pub asked: Vec<(String, Value)>,
+    pub vendor: Vendor<Answered>,
     pub notes: BTreeMap<String, (String, Option<i64>)>,
     pub warnings: Vec<String>,
     pub now: i64,
@@ -23,24 +23,13 @@ pub struct Fake {
 impl Fake {
     /// A Meta that gives these answers in order.
     pub fn answering(answers: impl IntoIterator<Item = Answered>) -> Self {
-        Self {
-            answers: answers.into_iter().collect(),
-            asked: Vec::new(),
-            notes: BTreeMap::new(),
-            warnings: Vec::new(),
-            now: 1_773_480_413,
-            is_full: false,
-        }
+        Self { vendor: Vendor::answering(answers), notes: BTreeMap::new(), warnings: Vec::new(), now: 1_773_480_413, is_full: false }
     }
 }
 
 impl Hub for Fake {
-    fn call(&mut self, path: &str, body: Option<&Fields>, _timeout_ms: u32) -> Result<Answered, Failure> {
-        self.asked.push((path.to_owned(), body.map(|it| it.clone().value()).unwrap_or_default()));
-        if self.answers.is_empty() {
-            return Err(Failure::later("http.timeout", "no answer"));
-        }
-        Ok(self.answers.remove(0))
+    fn call(&mut self, path: &str, body: Option<&Object>, _timeout_ms: u32) -> Result<Answered, Failure> {
+        self.vendor.ask(path, &body)
     }
 
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure> {
@@ -64,7 +53,7 @@ impl Hub for Fake {
         Timestamp::from_second(self.now).expect("a time")
     }
 
-    fn warn(&mut self, message: &str, _fields: &Fields) {
+    fn warn(&mut self, message: &str, _fields: &Object) {
         self.warnings.push(message.to_owned());
     }
 }

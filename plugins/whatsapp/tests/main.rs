@@ -3,6 +3,5 @@
 mod fake;
 mod mapping;
 mod sending;
-mod shapes;
 mod verdicts;
 mod windows;

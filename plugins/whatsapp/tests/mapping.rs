@@ -5,15 +5,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use patchbay_sdk::Retry;
+use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::interaction::{Call, CallResult, Message, Revision};
 use patchbay_sdk::schemas::{
     AttachmentKind, Detail, Direction, Event, EventBody, IdentityKind, Interaction, MessageStatus, Notice, Outline, Person, StatusChange,
 };
+use patchbay_testing::Schema;
 use serde_json::{Value, json};
 use whatsapp::config::Config;
 use whatsapp::map::{self, Delivery};
 
-use crate::{fake, shapes};
+use crate::fake;
 
 const FACTS: [&str; 8] = ["kind", "external_user_id", "name", "phone", "email", "text", "direction", "occurred_at"];
 
@@ -26,6 +28,10 @@ fn read(file: &str) -> Value {
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
+fn node(file: &str) -> Node<'static> {
+    Node::from(&read(file)).into_owned()
+}
+
 fn fixtures() -> Vec<String> {
     let files = fs::read_dir(folder()).expect("fixtures/ is there").map(|it| it.expect("a file").file_name());
     let names: BTreeSet<String> =
@@ -33,8 +39,8 @@ fn fixtures() -> Vec<String> {
     names.into_iter().collect()
 }
 
-fn delivery(fixture: &str) -> Delivery {
-    map::delivery(read(&format!("{fixture}.json")), &Config::default()).expect(fixture)
+fn delivery(fixture: &str) -> Delivery<'static> {
+    map::delivery(node(&format!("{fixture}.json")), &Config::default()).expect(fixture)
 }
 
 fn event(fixture: &str) -> Event {
@@ -83,7 +89,7 @@ fn every_fixture_becomes_what_its_expectation_says() {
     assert!(names.len() > 75, "{} fixtures", names.len());
     for name in names {
         let expected = read(&format!("{name}.expect.json"));
-        let outcome = map::delivery(read(&format!("{name}.json")), &Config::default());
+        let outcome = map::delivery(node(&format!("{name}.json")), &Config::default());
         if expected["malformed"] == json!(true) {
             let failure = outcome.expect_err(&name);
             assert_eq!((failure.code.as_str(), failure.retry), ("whatsapp.body", Retry::Never), "{name}");
@@ -106,10 +112,10 @@ fn every_fixture_becomes_what_its_expectation_says() {
 
 #[test]
 fn every_event_is_valid_by_the_schemas() {
-    let validator = shapes::validator();
+    let schema = Schema::event();
     for name in fixtures() {
-        for event in map::delivery(read(&format!("{name}.json")), &Config::default()).map(|it| it.events).unwrap_or_default() {
-            assert_eq!(shapes::faults(&validator, &event), Vec::<String>::new(), "{name}");
+        for event in map::delivery(node(&format!("{name}.json")), &Config::default()).map(|it| it.events).unwrap_or_default() {
+            assert_eq!(schema.faults(&event), Vec::<String>::new(), "{name}");
         }
     }
 }
@@ -141,10 +147,10 @@ fn an_answer_goes_to_the_phone_the_id_or_the_group_and_from_the_number_that_was_
     assert_eq!(key("without-a-phone").as_deref(), Some("RU.13491208655302741918"));
     assert_eq!(key("courier-group-message").as_deref(), Some("group/555555555"));
     assert_eq!(key("no-sender"), None);
-    let own = map::delivery(read("text.json"), &fake::config()).expect("a delivery");
+    let own = map::delivery(node("text.json"), &fake::config()).expect("a delivery");
     assert_eq!(own.heard[0].key, "79123456789");
     let other = Config { phone_number_id: "5".to_owned(), ..fake::config() };
-    let other = map::delivery(read("text.json"), &other).expect("a delivery");
+    let other = map::delivery(node("text.json"), &other).expect("a delivery");
     assert_eq!(other.heard[0].key, "79123456789/from/106540352242922");
     assert_eq!(interaction("text").source.line.as_deref(), Some("+7 495 123-45-67"));
 }
@@ -246,7 +252,7 @@ fn the_history_tells_who_wrote_what_and_can_be_left_out() {
     let directions: Vec<_> = events.iter().filter_map(|it| it.body.interaction()).map(|it| it.direction).collect();
     assert_eq!(directions, [Direction::In, Direction::Out]);
     let ignoring = Config { ignores_history: true, ..Config::default() };
-    assert_eq!(map::delivery(read("history.json"), &ignoring).expect("a delivery").events, []);
+    assert_eq!(map::delivery(node("history.json"), &ignoring).expect("a delivery").events, []);
 }
 
 #[test]
@@ -268,7 +274,7 @@ fn a_list_with_something_odd_in_it_loses_nothing_else() {
         json!({}),
         json!({ "id": "x", "from": 79_990_000_002_i64, "text": 7 }),
     ]);
-    let events = map::delivery(body, &Config::default()).expect("a delivery").events;
+    let events = map::delivery(Node::from(&body), &Config::default()).expect("a delivery").events;
     assert_eq!(events.len(), 2, "{events:?}");
     let odd = events[1].body.interaction().expect("a message");
     assert_eq!((odd.extra["text"].clone(), odd.person.identities[0].value.as_str()), (json!(7), "79990000002"));

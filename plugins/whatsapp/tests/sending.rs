@@ -18,8 +18,9 @@ fn plan(mut document: Value) -> Result<Vec<Value>, Failure> {
         document["conversation"] = json!({ "key": "79123456789" });
     }
     let message = message(document);
-    let parts = parts(&Place::parse(&message.conversation.key)?, &message)?;
-    Ok(parts.into_iter().map(patchbay_sdk::json::Fields::value).collect())
+    let place = Place::parse(&message.conversation.key)?;
+    let parts = parts(&place, &message)?;
+    Ok(parts.into_iter().map(patchbay_sdk::json::Object::value).collect())
 }
 
 fn one(document: Value) -> Value {
@@ -155,13 +156,15 @@ fn a_repeat_after_success_sends_nothing_and_one_after_half_goes_on() {
     let long = message(json!({ "conversation": { "key": "79123456789" }, "text": format!("{} {}", "а".repeat(4000), "б".repeat(4000)) }));
     let mut hub = Fake::answering([sent("wamid.1")]);
     assert_eq!(deliver(&mut hub, &config(), "out_1", &long).expect_err("no answer").retry, Retry::Later);
-    hub.answers.push(sent("wamid.2"));
+    hub.vendor.answers.push_back(sent("wamid.2"));
     let receipt = deliver(&mut hub, &config(), "out_1", &long).expect("sent");
     assert_eq!((receipt.remote_id.as_deref(), &receipt.details["message_ids"]), (Some("wamid.1"), &json!(["wamid.1", "wamid.2"])));
     assert_eq!(deliver(&mut hub, &config(), "out_1", &long), Ok(receipt));
-    let letters: Vec<_> = hub.asked.iter().map(|(_, it)| it["text"]["body"].as_str().and_then(|it| it.chars().next())).collect();
+    let letters: Vec<_> = hub.vendor.asked.iter().map(|(_, it)| it["text"]["body"].as_str().and_then(|it| it.chars().next())).collect();
     assert_eq!(letters, [Some('а'), Some('б'), Some('б')]);
-    assert!(hub.asked.iter().all(|(path, it)| path == "/v24.0/106540352242922/messages" && it["biz_opaque_callback_data"] == "out_1"));
+    assert!(
+        hub.vendor.asked.iter().all(|(path, it)| path == "/v24.0/106540352242922/messages" && it["biz_opaque_callback_data"] == "out_1")
+    );
 }
 
 #[test]
@@ -169,5 +172,5 @@ fn an_answer_goes_out_from_the_number_that_was_written_to() {
     let other = message(json!({ "conversation": { "key": "79123456789/from/55555" }, "text": "привет" }));
     let mut hub = Fake::answering([sent("wamid.1")]);
     deliver(&mut hub, &config(), "out_1", &other).expect("sent");
-    assert_eq!((hub.asked[0].0.as_str(), hub.asked[0].1["to"].as_str()), ("/v24.0/55555/messages", Some("79123456789")));
+    assert_eq!((hub.vendor.asked[0].0.as_str(), hub.vendor.asked[0].1["to"].as_str()), ("/v24.0/55555/messages", Some("79123456789")));
 }

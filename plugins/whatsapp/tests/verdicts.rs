@@ -77,7 +77,7 @@ fn the_check_tells_the_number_its_name_and_its_quality() {
     let answer = |it: &serde_json::Value| Answered { status: 200, usage: None, body: it.to_string().into_bytes() };
     let mut hub = Fake::answering([answer(&number)]);
     let report = check(&mut hub, &config()).expect("it works");
-    assert!(hub.asked[0].0.starts_with("/v24.0/106540352242922?fields=display_phone_number,verified_name,quality_rating"));
+    assert!(hub.vendor.asked[0].0.starts_with("/v24.0/106540352242922?fields=display_phone_number,verified_name,quality_rating"));
     assert_eq!((&report["account"], &report["name"], &report["quality"]), (&json!("+7 495 123-45-67"), &json!("Магазин"), &json!("GREEN")));
     assert_eq!((&report["throughput"], &report["warnings"]), (&json!("STANDARD"), &json!([])));
     let mut troubled = number;

@@ -37,11 +37,11 @@ fn a_closed_window_is_named_and_nothing_is_sent_but_a_template() {
     hub.now += 2 * HOUR;
     let closed = Err(("whatsapp.window_closed".to_owned(), Retry::Never));
     assert_eq!(send(&mut hub, "out_2", false), closed);
-    assert_eq!(hub.asked.len(), 1);
+    assert_eq!(hub.vendor.asked.len(), 1);
     assert_eq!(send(&mut hub, "out_3", true), Ok(()));
     // What was sent while it was open is not sent again, and no failure either.
     assert_eq!(send(&mut hub, "out_1", false), Ok(()));
-    assert_eq!(hub.asked.len(), 2);
+    assert_eq!(hub.vendor.asked.len(), 2);
 }
 
 #[test]
@@ -58,12 +58,12 @@ fn every_message_opens_it_anew_and_an_advertisement_for_longer() {
     let mut hub = Fake::answering([]);
     heard(&mut hub, &wrote(&Fake::answering([]), true)).expect("noted");
     hub.now += 71 * HOUR;
-    hub.answers.push(sent("wamid.1"));
+    hub.vendor.answers.push_back(sent("wamid.1"));
     assert_eq!(send(&mut hub, "out_1", false), Ok(()));
     let now = wrote(&hub, false);
     heard(&mut hub, &now).expect("noted");
     hub.now += 20 * HOUR;
-    hub.answers.push(sent("wamid.2"));
+    hub.vendor.answers.push_back(sent("wamid.2"));
     assert_eq!(send(&mut hub, "out_2", false), Ok(()));
 }
 

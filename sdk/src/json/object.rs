@@ -4,17 +4,20 @@ use std::borrow::Cow;
 use std::mem;
 
 use patchbay_schemas::Extra;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::Node;
-use super::fields::insert;
 
-/// An object of the vendor: [`Fields`](super::Fields) for a document that is read once, as every delivery is.
+/// An object of the vendor, or one made for it.
 ///
 /// Nothing is copied before it is taken, and what nobody takes becomes values of its own only in [`rest`](Self::rest). A list in the
-/// order of the document, searched from one end: such objects have a dozen fields.
+/// order of the document, searched from one end: such objects have a dozen fields. Little is inlined or generic: each connector would
+/// carry dozens of copies.
 ///
-/// A field that is not of the kind asked for is left where it is, so that it travels in `extra`. Of a name that stands there twice
-/// the last counts.
+/// A field that is not of the kind asked for is left where it is, so that it travels in `extra`: vendors change their objects, and a
+/// message must not be lost over one of their fields. Of a name that stands there twice the last counts.
 ///
 /// ```
 /// use patchbay_sdk::json::Node;
@@ -22,6 +25,11 @@ use super::fields::insert;
 /// let mut update = Node::parse(br#"{"id": 7, "text": "hi", "date": "soon"}"#).unwrap().object().unwrap();
 /// assert_eq!((update.int("id"), update.text("text"), update.int("date")), (Some(7), Some("hi".to_owned()), None));
 /// assert_eq!(update.rest()["date"], "soon");
+///
+/// let mut answer = patchbay_sdk::json::Object::default();
+/// answer.put("chat_id", 7);
+/// answer.put("text", "hi");
+/// assert_eq!(patchbay_sdk::json::write(&answer).unwrap(), r#"{"chat_id":7,"text":"hi"}"#);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Object<'a>(Vec<Field<'a>>);
@@ -143,23 +151,46 @@ impl<'a> Object<'a> {
         self.get(name).and_then(Node::as_str)
     }
 
+    /// A look at a whole number that stays where it is.
+    #[inline(never)]
+    #[must_use]
+    pub fn peek_int(&self, name: &str) -> Option<i64> {
+        self.get(name).and_then(Node::as_i64)
+    }
+
     /// Adds a field, in place of any that has its name.
-    #[inline(never)]
-    pub fn put(&mut self, name: &str, node: Node<'a>) {
-        self.take_if(name, |_| true);
-        self.0.push(Field::new(Cow::Owned(name.to_owned()), node));
+    pub fn put(&mut self, name: impl Into<Cow<'a, str>>, node: impl Into<Node<'a>>) {
+        self.set(name.into(), node.into());
     }
 
-    /// Adds a text.
     #[inline(never)]
-    pub fn put_text(&mut self, name: &str, text: &str) {
-        self.put(name, Node::Text(Cow::Owned(text.to_owned())));
+    fn set(&mut self, name: Cow<'a, str>, node: Node<'a>) {
+        match self.find(&name) {
+            Some(place) => *place = Some(node),
+            None => self.0.push(Field::new(name, node)),
+        }
     }
 
-    /// Adds a whole number.
+    /// Adds a text, copied.
     #[inline(never)]
-    pub fn put_int(&mut self, name: &str, number: i64) {
-        self.put(name, Node::Number(number.into()));
+    pub fn put_text(&mut self, name: &'a str, text: &str) {
+        self.put(name, text.to_owned());
+    }
+
+    /// Adds what is left of another object, in place of any that have these names.
+    #[inline(never)]
+    pub fn put_all(&mut self, other: Self) {
+        for Field { name, node } in other.0 {
+            if let Some(node) = node {
+                self.set(name, node);
+            }
+        }
+    }
+
+    /// True when there is nothing left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|it| it.node.is_none())
     }
 
     /// The names of what is left, in the order of the document.
@@ -179,6 +210,51 @@ impl<'a> Object<'a> {
         }
         rest
     }
+
+    /// What nobody took, as a value.
+    #[must_use]
+    pub fn value(self) -> Value {
+        Value::Object(self.rest())
+    }
+
+    /// What nobody took, with names and texts of its own.
+    #[inline(never)]
+    #[must_use]
+    pub fn into_owned(self) -> Object<'static> {
+        let mut fields = Vec::with_capacity(self.0.len());
+        for Field { name, node } in self.0 {
+            if let Some(node) = node {
+                fields.push(Field::new(Cow::Owned(name.into_owned()), node.into_owned()));
+            }
+        }
+        Object(fields)
+    }
+}
+
+/// Adds to an object. Not inlined: the growth of a tree is half the size of a parser.
+#[inline(never)]
+fn insert(fields: &mut Extra, name: String, value: Value) {
+    fields.insert(name, value);
+}
+
+/// Of names that come twice the last counts.
+impl<'a> FromIterator<(&'a str, Node<'a>)> for Object<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, Node<'a>)>>(fields: I) -> Self {
+        Self(fields.into_iter().map(|(name, node)| Field::new(Cow::Borrowed(name), node)).collect())
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        let mut object = writer.serialize_map(None)?;
+        for (at, Field { name, node }) in self.0.iter().enumerate() {
+            // What stands there twice is written once.
+            if let Some(node) = node.as_ref().filter(|_| !self.0[at + 1..].iter().any(|it| it.is(name))) {
+                object.serialize_entry(name, node)?;
+            }
+        }
+        object.end()
+    }
 }
 
 #[cfg(test)]
@@ -186,50 +262,79 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::json::{Fields, parse};
+    use crate::json::{parse, write};
 
     const DOCUMENT: &[u8] = r#"{"id": 7, "big": 18446744073709551615, "half": 0.5, "text": "яб\nлоко", "a": 1, "no": false, "yes": true,
         "none": null, "a": "x", "list": [1, {"b": "c"}], "object": {"d": {"e": []}}, "": ""}"#
         .as_bytes();
 
-    fn both() -> (Object<'static>, Fields) {
+    fn both() -> (Object<'static>, Extra) {
         let object = Node::parse(DOCUMENT).expect("JSON").object().expect("an object");
-        (object, Fields::new(parse(DOCUMENT).expect("JSON")).expect("an object"))
+        let Value::Object(values) = parse(DOCUMENT).expect("JSON") else { panic!("an object") };
+        (object, values)
     }
 
-    /// Whatever is asked for, in whatever order: the answers and what is left are those of [`Fields`].
+    /// The value of a name where it is of the kind asked for; then it is gone.
+    fn taken(values: &mut Extra, name: &str, fits: fn(&Value) -> bool) -> Option<Value> {
+        if values.get(name).is_some_and(fits) { values.remove(name) } else { None }
+    }
+
+    /// Whatever is asked for, in whatever order: the answers and what is left are those of a map that values are taken out of.
     #[test]
-    fn an_object_gives_what_fields_give() {
+    fn an_object_gives_what_a_map_gives() {
         let names = ["id", "big", "half", "text", "a", "no", "yes", "none", "list", "object", "", "absent"];
         let mut seed = 7_u32;
         for _ in 0..2_000 {
-            let (mut object, mut fields) = both();
+            let (mut object, mut values) = both();
             for _ in 0..6 {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let name = names[(seed >> 8) as usize % names.len()];
+                let there = values.get(name).filter(|it| !it.is_null()).cloned();
                 match (seed >> 20) % 10 {
-                    0 => assert_eq!(object.take(name).map(Node::value), fields.take(name)),
-                    1 => assert_eq!(object.text(name), fields.text(name)),
-                    2 => assert_eq!(object.int(name), fields.int(name)),
-                    3 => assert_eq!(object.flag(name), fields.flag(name)),
-                    4 => assert_eq!(object.object(name).map(Object::rest), fields.object(name).map(Fields::rest)),
-                    5 => assert_eq!(Node::List(object.list(name)).value(), json!(fields.list(name))),
-                    6 => assert_eq!(object.peek(name).cloned().map(Node::value).as_ref(), fields.peek(name)),
-                    7 => assert_eq!(object.peek_text(name), fields.peek_text(name)),
+                    0 => {
+                        assert_eq!(object.take(name).map(Node::value), there);
+                        values.remove(name);
+                    }
+                    1 => assert_eq!(object.text(name).map(Value::from), taken(&mut values, name, Value::is_string)),
+                    2 => assert_eq!(object.int(name).map(Value::from), taken(&mut values, name, Value::is_i64)),
+                    3 => assert_eq!(json!(object.flag(name)), taken(&mut values, name, Value::is_boolean).unwrap_or(json!(false))),
+                    4 => assert_eq!(object.object(name).map(Object::value), taken(&mut values, name, Value::is_object)),
+                    5 => {
+                        let list = taken(&mut values, name, Value::is_array).unwrap_or(json!([]));
+                        assert_eq!(Node::List(object.list(name)).value(), list);
+                    }
+                    6 => assert_eq!(object.peek(name).cloned().map(Node::value), there),
+                    7 => {
+                        assert_eq!(object.peek_text(name).map(Value::from), there.clone().filter(Value::is_string));
+                        assert_eq!(object.peek_int(name).map(Value::from), there.filter(Value::is_i64));
+                    }
                     8 => {
                         object.put_text(name, "new");
-                        fields.put_text(name, "new");
+                        values.insert(name.to_owned(), json!("new"));
                     }
                     _ => {
-                        object.put_int(name, -3);
-                        fields.put_int(name, -3);
+                        object.put(name, -3);
+                        values.insert(name.to_owned(), json!(-3));
                     }
                 }
             }
             let left: std::collections::BTreeSet<&str> = object.names().collect();
-            assert!(fields.names().eq(left));
-            assert_eq!(object.rest(), fields.rest());
+            assert!(values.keys().eq(left));
+            assert_eq!(object.is_empty(), values.is_empty());
+            assert_eq!(parse(write(&object).expect("JSON").as_bytes()).expect("JSON"), Value::Object(values.clone()));
+            assert_eq!(object.clone().into_owned().rest(), values);
+            assert_eq!(object.rest(), values);
         }
+    }
+
+    #[test]
+    fn a_name_is_written_once_and_keeps_its_place() {
+        let mut object = Node::parse(br#"{"a": 1, "b": 2, "a": 3, "c": 4}"#).expect("JSON").object().expect("an object");
+        assert_eq!(write(&object).as_deref(), Ok(r#"{"b":2,"a":3,"c":4}"#));
+        object.put("b", 5);
+        object.put("d", true);
+        object.put_all(Node::parse(br#"{"a": 3}"#).expect("JSON").object().expect("an object"));
+        assert_eq!(write(&object).as_deref(), Ok(r#"{"b":5,"a":3,"c":4,"d":true}"#));
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Forms: what a visitor filled in becomes an event of the kind `form`.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::interaction::Form;
 use patchbay_sdk::schemas::{
-    Detail, Direction, Event, EventBody, Identity, Interaction, Name, Person,
+    Detail, Direction, Event, EventBody, Identity, Interaction, Name, Person, time,
 };
-use patchbay_sdk::serde_json::Value;
 use patchbay_sdk::{Connector, Failure, Reply, Request};
 
 struct Forms;
@@ -13,15 +12,16 @@ struct Forms;
 impl Connector for Forms {
     /// The vendor posted something: the hub has verified it already, as connector.toml says.
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        Ok(Reply::ok(vec![submission(request.value()?)?]))
+        Ok(Reply::ok(vec![submission(request.node()?)?]))
     }
 }
 
 patchbay_sdk::register!(Forms: webhook);
 
 /// One submission. What has no place of its own stays under the vendor's names in `fields`.
-fn submission(body: Value) -> Result<Event, Failure> {
-    let mut fields = Fields::new(body)
+fn submission(body: Node) -> Result<Event, Failure> {
+    let mut fields = body
+        .object()
         .ok_or_else(|| Failure::never("form.shape", "the body is no JSON object"))?;
     // The vendor's own id: the same submission, sent twice, is one event.
     let id = taken(&mut fields, "id", 512)
@@ -35,7 +35,7 @@ fn submission(body: Value) -> Result<Event, Failure> {
         ..Person::default()
     };
     let text = taken(&mut fields, "message", 65_536);
-    let occurred_at = fields.peek_text("sent_at").and_then(|it| it.parse().ok());
+    let occurred_at = fields.peek_text("sent_at").and_then(time::parse);
     let form = Form {
         name: taken(&mut fields, "form", 1024),
         fields: fields.rest(),
@@ -53,7 +53,7 @@ fn submission(body: Value) -> Result<Event, Failure> {
 }
 
 /// Takes a text that is not empty and not longer than the schemas allow; any other stays where it is.
-fn taken(fields: &mut Fields, key: &str, most: usize) -> Option<String> {
+fn taken(fields: &mut Object, key: &str, most: usize) -> Option<String> {
     let text = fields.peek_text(key)?;
     let fits = !text.trim().is_empty() && text.chars().count() <= most;
     fits.then(|| fields.text(key)).flatten()
@@ -66,14 +66,22 @@ mod tests {
 
     #[test]
     fn a_submission_without_an_id_is_refused() {
-        assert_eq!(submission(json!({})).unwrap_err().code, "form.id");
-        assert_eq!(submission(json!([])).unwrap_err().code, "form.shape");
+        assert_eq!(
+            submission(Node::from(&json!({}))).unwrap_err().code,
+            "form.id"
+        );
+        assert_eq!(
+            submission(Node::from(&json!([]))).unwrap_err().code,
+            "form.shape"
+        );
     }
 
     #[test]
     fn an_empty_field_is_no_identity() {
-        let event =
-            submission(json!({ "id": "1", "phone": " ", "email": "a@example.com" })).unwrap();
+        let event = submission(Node::from(
+            &json!({ "id": "1", "phone": " ", "email": "a@example.com" }),
+        ))
+        .unwrap();
         let interaction = event.body.interaction().unwrap();
         assert_eq!(
             interaction.person.identities,

@@ -1,12 +1,12 @@
 //! A messenger: what people write becomes events, what we answer is sent once.
 
 use patchbay_sdk::host::state;
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::command::{CommandBody, MessageSend};
 use patchbay_sdk::schemas::interaction::Message;
 use patchbay_sdk::schemas::{
     Command, ConversationRef, Detail, Direction, Event, EventBody, Identity, Interaction, Name,
-    Person, Receipt,
+    Person, Receipt, time,
 };
 use patchbay_sdk::serde_json::{Value, json};
 use patchbay_sdk::{CommandKind, Connector, Failure, Reply, Request, http};
@@ -21,7 +21,7 @@ impl Connector for Messenger {
 
     /// The vendor posted something: the hub has verified its signature already, as connector.toml says.
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        Ok(Reply::ok(vec![message(request.value()?)?]))
+        Ok(Reply::ok(vec![message(request.node()?)?]))
     }
 
     /// The hub asks for a message to be sent. The same command may come again, after a crash for example.
@@ -48,8 +48,8 @@ impl Connector for Messenger {
 patchbay_sdk::register!(Messenger: webhook, commands, check);
 
 /// One message that somebody wrote.
-fn message(body: Value) -> Result<Event, Failure> {
-    let fields = Fields::new(body);
+fn message(body: Node) -> Result<Event, Failure> {
+    let fields = body.object();
     let mut fields =
         fields.ok_or_else(|| Failure::never("message.shape", "the body is no JSON object"))?;
     let missing =
@@ -68,7 +68,7 @@ fn message(body: Value) -> Result<Event, Failure> {
         ..Person::default()
     };
     let text = taken(&mut fields, "text", 65_536);
-    let occurred_at = fields.peek_text("sent_at").and_then(|it| it.parse().ok());
+    let occurred_at = fields.peek_text("sent_at").and_then(time::parse);
     let detail = Detail::Message(Message {
         id: Some(id.clone()),
         ..Message::default()
@@ -123,7 +123,7 @@ fn receipt(id: String) -> Receipt {
 }
 
 /// Takes a text that is not empty and not longer than the schemas allow; any other stays where it is.
-fn taken(fields: &mut Fields, key: &str, most: usize) -> Option<String> {
+fn taken(fields: &mut Object, key: &str, most: usize) -> Option<String> {
     let text = fields.peek_text(key)?;
     let fits = !text.trim().is_empty() && text.chars().count() <= most;
     fits.then(|| fields.text(key)).flatten()
@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_message_of_nobody_is_refused() {
-        let failure = message(json!({ "id": "1", "chat": "7", "text": "hi" })).unwrap_err();
+        let failure =
+            message(Node::from(&json!({ "id": "1", "chat": "7", "text": "hi" }))).unwrap_err();
         assert_eq!(
             (failure.code.as_str(), failure.message.as_str()),
             ("message.field", "the message has no `from.id`")
@@ -144,9 +145,10 @@ mod tests {
 
     #[test]
     fn the_vendors_other_fields_are_kept() {
-        let event =
-            message(json!({ "id": "1", "chat": "7", "from": { "id": "5" }, "mood": "good" }))
-                .unwrap();
+        let event = message(Node::from(
+            &json!({ "id": "1", "chat": "7", "from": { "id": "5" }, "mood": "good" }),
+        ))
+        .unwrap();
         assert_eq!(event.body.interaction().unwrap().extra["mood"], "good");
     }
 }

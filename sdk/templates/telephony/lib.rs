@@ -1,12 +1,11 @@
 //! Telephony: each step of a call is an event; the steps of one call carry its id, and the last one says how it ended.
 
-use patchbay_sdk::json::Fields;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::interaction::{Author, Call, CallResult};
 use patchbay_sdk::schemas::{
     ConversationRef, Detail, Direction, Event, EventBody, Identity, Interaction, Person, Source,
-    Timestamp,
+    Timestamp, time,
 };
-use patchbay_sdk::serde_json::Value;
 use patchbay_sdk::{Connector, Failure, Reply, Request};
 
 struct Telephony;
@@ -14,15 +13,15 @@ struct Telephony;
 impl Connector for Telephony {
     /// The PBX posted something: the hub has verified it already, as connector.toml says.
     fn webhook(request: Request) -> Result<Reply, Failure> {
-        Ok(Reply::ok(vec![step(request.value()?)?]))
+        Ok(Reply::ok(vec![step(request.node()?)?]))
     }
 }
 
 patchbay_sdk::register!(Telephony: webhook);
 
 /// One step of a call: `ringing`, `answered` or `ended`.
-fn step(body: Value) -> Result<Event, Failure> {
-    let fields = Fields::new(body);
+fn step(body: Node) -> Result<Event, Failure> {
+    let fields = body.object();
     let mut fields =
         fields.ok_or_else(|| Failure::never("call.shape", "the body is no JSON object"))?;
     let missing = |what: &str| Failure::never("call.field", format!("the call has no `{what}`"));
@@ -36,7 +35,7 @@ fn step(body: Value) -> Result<Event, Failure> {
     } else {
         (Direction::In, from, to)
     };
-    let at = time(&mut fields, "at");
+    let at = moment(&mut fields, "at");
     // Only the end of a call says how it went: before that somebody may still answer.
     let result = (step == "ended")
         .then(|| result(fields.text("result").as_deref()))
@@ -44,8 +43,8 @@ fn step(body: Value) -> Result<Event, Failure> {
     let call = Call {
         id: id.clone(),
         result,
-        started_at: time(&mut fields, "started_at"),
-        answered_at: time(&mut fields, "answered_at"),
+        started_at: moment(&mut fields, "started_at"),
+        answered_at: moment(&mut fields, "answered_at"),
         ended_at: if step == "ended" { at } else { None },
         wait_s: seconds(&mut fields, "wait_s"),
         talk_s: seconds(&mut fields, "talk_s"),
@@ -93,20 +92,20 @@ fn result(word: Option<&str>) -> Option<CallResult> {
     })
 }
 
-fn time(fields: &mut Fields, key: &str) -> Option<Timestamp> {
-    let at: Timestamp = fields.peek_text(key)?.parse().ok()?;
+fn moment(fields: &mut Object, key: &str) -> Option<Timestamp> {
+    let at = time::parse(fields.peek_text(key)?)?;
     fields.text(key);
     Some(at)
 }
 
-fn seconds(fields: &mut Fields, key: &str) -> Option<u32> {
+fn seconds(fields: &mut Object, key: &str) -> Option<u32> {
     let seconds = fields.peek_int(key).and_then(|it| u32::try_from(it).ok())?;
     fields.int(key);
     Some(seconds)
 }
 
 /// Takes a text that is not empty and not longer than the schemas allow; any other stays where it is.
-fn taken(fields: &mut Fields, key: &str, most: usize) -> Option<String> {
+fn taken(fields: &mut Object, key: &str, most: usize) -> Option<String> {
     let text = fields.peek_text(key)?;
     let fits = !text.trim().is_empty() && text.chars().count() <= most;
     fits.then(|| fields.text(key)).flatten()
@@ -127,16 +126,19 @@ mod tests {
     #[test]
     fn a_call_that_rings_has_no_result_yet() {
         let ringing = json!({ "call_id": "c", "event": "ringing", "from": "1", "to": "2", "result": "missed" });
-        assert_eq!(call(&step(ringing).unwrap()).result, None);
+        assert_eq!(call(&step(Node::from(&ringing)).unwrap()).result, None);
         let ended =
             json!({ "call_id": "c", "event": "ended", "from": "1", "to": "2", "result": "missed" });
-        assert_eq!(call(&step(ended).unwrap()).result, Some(CallResult::Missed));
+        assert_eq!(
+            call(&step(Node::from(&ended)).unwrap()).result,
+            Some(CallResult::Missed)
+        );
     }
 
     #[test]
     fn the_person_is_the_other_side() {
         let out = json!({ "call_id": "c", "event": "ringing", "from": "101", "to": "+79123456789", "direction": "out" });
-        let event = step(out).unwrap();
+        let event = step(Node::from(&out)).unwrap();
         let interaction = event.body.interaction().unwrap();
         assert_eq!(
             interaction.person.identities,

@@ -100,7 +100,7 @@ fn native() -> u128 {
 }
 
 fn payload(config: &str, body: &[u8]) -> String {
-    let config = telegram::config::Config::read(&json::parse(config.as_bytes()).expect("JSON")).expect("a configuration");
+    let config = telegram::config::Config::read(&json::Node::parse(config.as_bytes()).expect("JSON")).expect("a configuration");
     let update = json::Node::parse(body).expect("JSON");
     let event = telegram::map::event(update, config).expect("an update").expect("of interest");
     json::write(event.body.interaction().expect("a message")).expect("JSON")

@@ -1,17 +1,19 @@
-//! Length and cutting of text, in UTF-16 units: Meta says "characters", and no way of counting gives more of them.
-
-/// Longest text of a message.
-pub const MESSAGE: usize = 4096;
-/// Longest text under a file.
-pub const CAPTION: usize = 1024;
+//! Length and cutting of text in UTF-16 units, as messengers count: Telegram says so, of others no way of counting gives more.
 
 /// Length in UTF-16 units.
+#[must_use]
 pub fn length(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
 /// Cuts a text into pieces of at most `limit` units: after a paragraph, else a line, else a word, else anywhere between two
 /// characters. White space at a cut goes away.
+///
+/// ```
+/// use patchbay_sdk::text::pieces;
+///
+/// assert_eq!(pieces("one two\n\nthree four\nfive", 20), ["one two\n\nthree four", "five"]);
+/// ```
 #[must_use]
 pub fn pieces(text: &str, limit: usize) -> Vec<&str> {
     let mut found = Vec::new();
@@ -32,6 +34,8 @@ fn cut(text: &str, limit: usize) -> usize {
     }) else {
         return text.len();
     };
+    // A piece has one character at least, however wide.
+    let end = end.max(text.chars().next().map_or(0, char::len_utf8));
     // The character after the piece counts too: a piece may end right before a line break. Only the second half of the piece
     // is looked at, so that pieces do not become tiny.
     let from = end / 2 + 1;
@@ -65,13 +69,14 @@ mod tests {
         assert_eq!(length("a😀я"), 4);
         assert_eq!(pieces("😀😀😀", 5), ["😀😀", "😀"]);
         assert_eq!(pieces("яяяяя", 2), ["яя", "яя", "я"]);
+        assert_eq!(pieces("😀a😀", 1), ["😀", "a", "😀"]);
     }
 
     #[test]
     fn nothing_but_white_space_is_lost() {
         let text: String = (0..3000).map(|it| if it % 7 == 0 { "слово 😀\n".to_owned() } else { format!("w{it} ") }).collect();
-        let found = pieces(&text, MESSAGE);
-        assert!(found.len() > 1 && found.iter().all(|it| length(it) <= MESSAGE));
+        let found = pieces(&text, 4096);
+        assert!(found.len() > 1 && found.iter().all(|it| length(it) <= 4096));
         let words = |it: &str| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(found.iter().flat_map(|it| words(it)).collect::<Vec<_>>(), words(&text));
     }
