@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::rules::breaker::BreakerRule;
+use crate::rules::delivery::{Delivery, DeliverySettings, SettingError};
 use crate::rules::ingest::Settings;
 use crate::rules::retry::Backoff;
 use crate::secrets::{MasterKey, SecretError};
@@ -68,12 +70,16 @@ pub struct IntakeConfig {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliveryConfig {
-    /// Wait after the first failure, milliseconds.
+    /// Longest wait after the first failure, milliseconds; it doubles.
     pub first_wait_ms: i64,
-    /// Longest wait, milliseconds.
+    /// Longest wait of all, milliseconds.
     pub longest_wait_ms: i64,
     /// Tries after which a command becomes a dead letter.
     pub tries: i64,
+    /// Leads or conversations in a row that must find a vendor down before it is left alone; 0: never.
+    pub breaker_failures: u32,
+    /// Longest wait between two probes of a vendor that is down, milliseconds.
+    pub breaker_longest_wait_ms: i64,
 }
 
 /// What is logged and how.
@@ -169,7 +175,7 @@ impl Default for IntakeConfig {
 impl Default for DeliveryConfig {
     fn default() -> Self {
         let Backoff { first_ms, longest_ms, tries } = Backoff::default();
-        Self { first_wait_ms: first_ms, longest_wait_ms: longest_ms, tries }
+        Self { first_wait_ms: first_ms, longest_wait_ms: longest_ms, tries, breaker_failures: 5, breaker_longest_wait_ms: 300_000 }
     }
 }
 
@@ -234,8 +240,8 @@ impl Config {
         if self.intake.waiting == 0 {
             return wrong("intake.waiting", "0".to_owned(), "at least 1");
         }
-        if self.delivery.tries < 1 || self.delivery.first_wait_ms < 1 {
-            return wrong("delivery.tries", self.delivery.tries.to_string(), "tries and first_wait_ms are at least 1");
+        if let Err(SettingError { name, found, allowed }) = self.delivery.settings().check() {
+            return wrong(name, found.to_string(), allowed);
         }
         Ok(())
     }
@@ -262,10 +268,25 @@ impl Config {
         Settings { responsible, contact_within_minutes: self.workspace.contact_within_minutes }
     }
 
-    /// How commands are tried again.
+    /// How commands are delivered, where a connection does not say otherwise.
     #[must_use]
-    pub fn backoff(&self) -> Backoff {
-        Backoff { first_ms: self.delivery.first_wait_ms, longest_ms: self.delivery.longest_wait_ms, tries: self.delivery.tries }
+    pub fn delivery_rules(&self) -> Delivery {
+        let DeliveryConfig { first_wait_ms, longest_wait_ms, tries, breaker_failures, breaker_longest_wait_ms } = self.delivery;
+        let backoff = Backoff { first_ms: first_wait_ms, longest_ms: longest_wait_ms, tries };
+        let probes = Backoff { first_ms: first_wait_ms, longest_ms: breaker_longest_wait_ms, tries: i64::MAX };
+        Delivery { backoff, breaker: BreakerRule { failures: usize::try_from(breaker_failures).unwrap_or(usize::MAX), probes } }
+    }
+}
+
+impl DeliveryConfig {
+    fn settings(&self) -> DeliverySettings {
+        DeliverySettings {
+            first_wait_ms: Some(self.first_wait_ms),
+            longest_wait_ms: Some(self.longest_wait_ms),
+            tries: Some(self.tries),
+            breaker_failures: Some(self.breaker_failures),
+            breaker_longest_wait_ms: Some(self.breaker_longest_wait_ms),
+        }
     }
 }
 
@@ -308,6 +329,9 @@ mod tests {
     fn a_value_that_makes_no_sense_is_named_with_what_is_allowed() {
         let config =
             Config { workspace: WorkspaceConfig { region: "Russia".to_owned(), ..WorkspaceConfig::default() }, ..Config::default() };
+        let delivery = DeliveryConfig { tries: 0, ..DeliveryConfig::default() };
+        let error = Config { delivery, ..Config::default() }.check().unwrap_err().to_string();
+        assert!(error.contains("tries = 0") && error.contains("1 to 10000"), "{error}");
         let error = config.check().unwrap_err().to_string();
         assert!(error.contains("workspace.region") && error.contains("Russia") && error.contains("ISO 3166"), "{error}");
     }

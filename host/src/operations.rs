@@ -16,6 +16,7 @@ use crate::ids::{ConnectionId, ConversationId, DeliveryId, EventId, OutboxId, Wo
 use crate::plugin::CallError;
 use crate::plugin::network::{Network, NetworkError};
 use crate::registry::RunError;
+use crate::rules::delivery::DeliverySettings;
 use crate::rules::ingest::{CheckedEvent, Context, Intake, Origin, Outcome, Way};
 use crate::setup::{self, SetupError};
 use crate::store::StoreError;
@@ -42,6 +43,8 @@ pub struct ConnectionChange {
     pub config: Map<String, Value>,
     /// Private networks that it may reach; none: as before.
     pub networks: Option<Vec<String>>,
+    /// How its commands are delivered: what is given replaces, null goes back to the hub's setting, the rest stays.
+    pub delivery: Map<String, Value>,
 }
 
 /// A message that somebody wants to send.
@@ -115,6 +118,7 @@ impl Hub {
             state: ConnectionState::Active,
             config: setup.config,
             networks,
+            delivery: DeliverySettings::default(),
             cursor: None,
             created_at: now,
             updated_at: now,
@@ -124,7 +128,7 @@ impl Hub {
         Ok(connection)
     }
 
-    /// Changes a connection's name, configuration or networks; what is not given stays. A broken one whose configuration changes is
+    /// Changes a connection's name, configuration, networks or delivery; what is not given stays. A broken one whose configuration changes is
     /// tried again; a paused one stays paused.
     pub async fn update_connection(
         &self,
@@ -153,6 +157,7 @@ impl Hub {
         if let Some(given) = change.networks {
             connection.networks = networks(&given)?;
         }
+        connection.delivery = setup::delivery(&connection.delivery, change.delivery)?;
         if let Some(name) = change.name.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
             name.clone_into(&mut connection.name);
         }
@@ -167,7 +172,14 @@ impl Hub {
         id: ConnectionId,
         state: ConnectionState,
     ) -> Result<(), OperationError> {
-        if self.store.set_connection_state(workspace, id, &state).await? { Ok(()) } else { Err(not_found("connection", id)) }
+        if !self.store.set_connection_state(workspace, id, &state).await? {
+            return Err(not_found("connection", id));
+        }
+        if state == ConnectionState::Active {
+            // Whoever says "go on" knows better than a breaker.
+            self.store.lift_hold(id).await?;
+        }
+        Ok(())
     }
 
     /// Asks the connector whether the connection works; what it says is for people.

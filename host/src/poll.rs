@@ -151,7 +151,7 @@ impl Poller {
                     match verdict(&error) {
                         Some(Retry::Reauthorise) => return self.give_up(reason).await,
                         Some(Retry::AfterMs(ms)) => i64::try_from(ms).unwrap_or(BACKOFF.longest_ms),
-                        _ => BACKOFF.wait_ms(failures, 0),
+                        _ => BACKOFF.full_ms(failures),
                     }
                 }
             };

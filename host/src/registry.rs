@@ -9,6 +9,7 @@ use crate::plugin::network::{Network, NetworkError};
 use crate::plugin::outbound::Outbound;
 use crate::plugin::state::StateKeeper;
 use crate::plugin::{Instances, Surroundings};
+use crate::rules::delivery::Delivery;
 use crate::rules::ingest::{Context, Origin};
 use crate::secrets::{MasterKey, SecretError, SecretValue};
 use crate::store::connections::{Connection, ConnectionState};
@@ -153,6 +154,12 @@ impl Registry {
 }
 
 impl Running {
+    /// How its commands are delivered.
+    #[must_use]
+    pub fn delivery(&self, hub: &crate::hub::Hub) -> Delivery {
+        hub.config.delivery_rules().with(&self.connection.delivery)
+    }
+
     /// True while the connection may send and ask.
     #[must_use]
     pub fn is_active(&self) -> bool {

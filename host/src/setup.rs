@@ -6,6 +6,7 @@ use patchbay_schemas::Manifest;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::rules::delivery::DeliverySettings;
 use crate::secrets::SecretValue;
 
 /// A configuration that fits its manifest.
@@ -73,6 +74,31 @@ pub fn check(manifest: &Manifest, given: Map<String, Value>) -> Result<Setup, Se
         }
     }
     Ok(Setup { config: Value::Object(config), secrets: taken })
+}
+
+/// A connection's delivery settings after a change: what is given replaces, null goes back to the hub's setting, the rest stays.
+pub fn delivery(there: &DeliverySettings, change: Map<String, Value>) -> Result<DeliverySettings, SetupError> {
+    let wrong = |at: String, problem: String, allowed| SetupError::Faults(vec![Fault { at, problem, allowed }]);
+    let settings = serde_json::to_value(there).map_err(|error| wrong("/delivery".to_owned(), error.to_string(), None))?;
+    let Value::Object(mut settings) = settings else { return Ok(there.clone()) };
+    for (name, value) in change {
+        // One by one, so that the place of what is wrong is known.
+        let alone = serde_json::from_value::<DeliverySettings>(Value::Object(Map::from_iter([(name.clone(), value.clone())])));
+        if let Err(error) = alone {
+            return Err(wrong(format!("/delivery/{name}"), error.to_string(), None));
+        }
+        if value.is_null() {
+            settings.remove(&name)
+        } else {
+            settings.insert(name, value)
+        };
+    }
+    let settings: DeliverySettings =
+        serde_json::from_value(Value::Object(settings)).map_err(|error| wrong("/delivery".to_owned(), error.to_string(), None))?;
+    settings
+        .check()
+        .map_err(|it| wrong(format!("/delivery/{}", it.name), format!("{} is not possible", it.found), Some(it.allowed.to_owned())))?;
+    Ok(settings)
 }
 
 /// The configuration that a connector gets where nothing is given: its defaults.
@@ -171,6 +197,24 @@ mod tests {
         assert!(found[0].problem.contains("\"c\"") && found[0].allowed.as_deref().unwrap().contains("\"a\", \"b\""), "{found:?}");
         assert!(faults(&json!({}))[0].problem.contains("token"));
         assert!(faults(&json!({ "token": "1", "tokn": "2" }))[0].problem.contains("tokn"));
+    }
+
+    #[test]
+    fn delivery_settings_change_one_by_one_and_a_wrong_one_is_named() {
+        let change = |there: &DeliverySettings, json: Value| delivery(there, json.as_object().unwrap().clone());
+        let set = change(&DeliverySettings::default(), json!({ "tries": 3, "first_wait_ms": 10 })).unwrap();
+        assert_eq!(
+            change(&set, json!({ "tries": null })).unwrap(),
+            DeliverySettings { first_wait_ms: Some(10), ..DeliverySettings::default() }
+        );
+        for (json, at, problem) in [
+            (json!({ "tries": 0 }), "/delivery/tries", "0"),
+            (json!({ "trys": 1 }), "/delivery/trys", "unknown field"),
+            (json!({ "tries": "many" }), "/delivery/tries", "many"),
+        ] {
+            let Err(SetupError::Faults(faults)) = change(&set, json) else { panic!("{at} was taken") };
+            assert!(faults[0].at == at && faults[0].problem.contains(problem), "{faults:?}");
+        }
     }
 
     #[test]

@@ -196,6 +196,113 @@ async fn a_sink_that_is_down_is_given_up_after_the_configured_tries() {
     }
 }
 
+async fn set_delivery(hub: &Hub, connection: &Connection, delivery: Value) {
+    let path = format!("/connections/{}", connection.id);
+    hub.api().ask(reqwest::Method::PATCH, &path, Some(&json!({ "delivery": delivery }))).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_vendor_that_names_a_time_is_left_alone_until_then_and_no_try_is_lost() {
+    for engine in Engine::each() {
+        let (hub, vendor) = (Hub::start(engine).await, willing());
+        let limited = AtomicU32::new(0);
+        // The first request of many at once is one too many.
+        vendor.now(move |asked| match limited.fetch_add(1, Ordering::Relaxed) {
+            0..4 => Answer { headers: vec![("retry-after", "2".to_owned())], ..Answer::status(429) },
+            _ => took(asked),
+        });
+        let sink = sink(&hub, &vendor).await;
+        // One failure that counts would be the end of a row.
+        set_delivery(&hub, &sink, json!({ "tries": 1 })).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        for number in 0..12 {
+            write(&source, &format!("person-{number}"), "hello").await;
+        }
+        let hold = until("it is held up", async || {
+            let shown = hub.api().get(&format!("/connections/{}", sink.id)).await;
+            shown.get("hold").cloned()
+        })
+        .await;
+        assert_eq!(hold["state"], "after", "{hold}");
+        assert!(hub.api().metric("patchbay_held_seconds").await <= 2);
+        let asked = vendor.commands().len();
+        assert!(asked <= 4, "what was under way and nothing more: {asked}");
+        hub.api().until_delivered().await;
+        let sums = hub.api().sums(&sink.id).await;
+        assert_eq!([&sums["delivered"], &sums["outbox_dead"]], [24, 0], "{sums}");
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_down_is_left_alone_but_for_probes_and_gets_everything_when_it_is_back() {
+    for engine in Engine::each() {
+        let (hub, vendor, other) = (Hub::start(engine).await, Vendor::start(|_| Answer::status(502)), willing());
+        let (down, up) = (sink(&hub, &vendor).await, sink(&hub, &other).await);
+        // Ten failures of its own would be the end of a row, sixty that of all.
+        set_delivery(&hub, &down, json!({ "tries": 10, "first_wait_ms": 50, "breaker_failures": 3, "breaker_longest_wait_ms": 50 })).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        for number in 0..6 {
+            write(&source, &format!("person-{number}"), "hello").await;
+        }
+        let probes = async || {
+            let shown = hub.api().get(&format!("/connections/{}", down.id)).await;
+            shown["hold"]["probes"].as_i64().unwrap_or(-1)
+        };
+        let probed = async |wanted| until("the vendor is probed", async || Some(probes().await).filter(|it| *it >= wanted)).await;
+        let first = probed(1).await;
+        let before = vendor.commands().len();
+        let last = probed(first + 60).await;
+        let tries = vendor.commands().len() - before;
+        assert!(tries <= usize::try_from(last - first).unwrap() + 1, "{tries} tries, {first} to {last} probes");
+        assert!(hub.api().metric("patchbay_breaker_state").await >= 1);
+        let shown = String::from_utf8(hub.cli(&["connection", "show", &down.id]).stdout).unwrap();
+        assert!(shown.contains("seems to be down"), "{shown}");
+        until_equal("the other sink has everything", 0, async || hub.api().sums(&up.id).await["pending"].as_i64().unwrap()).await;
+        assert_eq!(hub.api().sums(&down.id).await["outbox_dead"], 0, "an outage kills no row");
+
+        vendor.now(took);
+        hub.api().until_delivered().await;
+        let sums = hub.api().sums(&down.id).await;
+        assert_eq!([&sums["pending"], &sums["outbox_dead"]], [0, 0], "{sums}");
+        assert_eq!(hub.api().get(&format!("/connections/{}", down.id)).await.get("hold"), None);
+        assert_eq!(hub.api().metric("patchbay_breaker_state").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn whoever_resumes_a_connection_ends_its_wait() {
+    for engine in Engine::each() {
+        let hub = Hub::start(engine).await;
+        let vendor = Vendor::start(|_| Answer { headers: vec![("retry-after", "3600".to_owned())], ..Answer::status(429) });
+        let sink = sink(&hub, &vendor).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        write(&source, "anna", "hello").await;
+        let path = format!("/connections/{}", sink.id);
+        until("it is held up", async || hub.api().get(&path).await.get("hold").map(drop)).await;
+        vendor.now(took);
+        hub.api().post(&format!("{path}/resume"), &Value::Null).await.expect(200);
+        hub.api().until_delivered().await;
+        assert_eq!(hub.api().sums(&sink.id).await["delivered"], 2);
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_setting_that_makes_no_sense_is_refused_by_name() {
+    let (hub, vendor) = (Hub::start(Engine::Sqlite).await, willing());
+    let sink = sink(&hub, &vendor).await;
+    let path = format!("/connections/{}", sink.id);
+    for (delivery, at) in [(json!({ "tries": 0 }), "/delivery/tries"), (json!({ "trys": 5 }), "/delivery/trys")] {
+        let refused = hub.api().ask(reqwest::Method::PATCH, &path, Some(&json!({ "delivery": delivery }))).await.expect(422);
+        assert_eq!(refused["faults"][0]["at"], at, "{refused}");
+    }
+    let update = ["connection", "update", &sink.id, "--no-test", "--delivery"];
+    assert!(hub.cli_any(&[&update[..], &["tries=7"]].concat(), "").status.success());
+    assert_eq!(hub.api().get(&path).await["delivery"], json!({ "tries": 7 }));
+    assert_eq!(hub.cli_any(&[&update[..], &["first_wait_ms=soon"]].concat(), "").status.code(), Some(6));
+    assert!(hub.cli_any(&[&update[..], &["tries="]].concat(), "").status.success());
+    assert_eq!(hub.api().get(&path).await["delivery"], json!({}));
+}
+
 #[tokio::test]
 async fn an_answer_that_is_lost_on_its_way_back_makes_no_second_record() {
     for engine in Engine::each() {

@@ -5,10 +5,11 @@ use patchbay_host::ids::ConnectionId;
 use patchbay_host::operations::{ConnectionChange, NewConnection, OperationError};
 use patchbay_host::plugin::CallError;
 use patchbay_host::store::connections::{Connection, ConnectionState};
+use patchbay_host::store::holds::HoldView;
 use serde_json::{Map, Value, json};
 
 use super::failure::{Exit, Failure};
-use super::fields::Fields;
+use super::fields::{Fields, Pair};
 use super::output::{Out, Table, clean, confirm, time};
 
 /// Most connections that are listed.
@@ -51,6 +52,9 @@ pub enum Connections {
         /// A property that goes back to its default
         #[arg(long, value_name = "KEY")]
         unset: Vec<String>,
+        /// How its commands are delivered: `first_wait_ms=1000`; `tries=` alone goes back to the hub's setting
+        #[arg(long, value_name = "KEY=VALUE")]
+        delivery: Vec<Pair>,
         /// Do not ask the vendor whether it works
         #[arg(long)]
         no_test: bool,
@@ -84,10 +88,19 @@ impl Connections {
             }
             Self::Pause(which) => turn(out, hub, &which, ConnectionState::Paused).await,
             Self::Resume(which) => turn(out, hub, &which, ConnectionState::Active).await,
-            Self::Update { which, name, fields, unset, no_test } => update(out, hub, &which, name, &fields, unset, no_test).await,
+            Self::Update { which, name, fields, unset, delivery, no_test } => {
+                let change = ConnectionChange { name, delivery: values(delivery), ..ConnectionChange::default() };
+                update(out, hub, &which, change, &fields, unset, no_test).await
+            }
             Self::Remove { which, yes } => remove(out, hub, &which, yes).await,
         }
     }
+}
+
+/// `name=value` as JSON; without a value, null.
+fn values(pairs: Vec<Pair>) -> Map<String, Value> {
+    let value = |text: String| if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    pairs.into_iter().map(|it| (it.name, value(it.value))).collect()
 }
 
 /// A connection by its id or its name.
@@ -132,7 +145,7 @@ async fn update(
     out: Out,
     hub: &Hub,
     which: &Which,
-    name: Option<String>,
+    change: ConnectionChange,
     fields: &Fields,
     unset: Vec<String>,
     no_test: bool,
@@ -147,7 +160,7 @@ async fn update(
     let mut given = fields.gather(&artifact.manifest, &there)?;
     given.extend(unset.into_iter().map(|it| (it, Value::Null)));
     let networks = (!fields.networks.is_empty()).then(|| fields.networks.clone());
-    let change = ConnectionChange { name, config: given, networks };
+    let change = ConnectionChange { config: given, networks, ..change };
     let connection = hub.update_connection(hub.workspace.id, connection.id, change).await?;
     let tested = if no_test { Tested::Not } else { ask_vendor(hub, &connection).await? };
     let mut json = describe(hub, &connection).await?;
@@ -251,11 +264,18 @@ async fn show(out: Out, hub: &Hub, which: &Which) -> Result<(), Failure> {
         table.wide_row(["id".to_owned(), connection.id.to_string()]);
         table.wide_row(["connector".to_owned(), connection.connector.clone()]);
         table.wide_row(["state".to_owned(), state(&connection)]);
+        if let Some(hold) = json["hold"].as_object() {
+            table.wide_row(["held up".to_owned(), held_up(hold)]);
+        }
         table.wide_row(["address".to_owned(), json["address"].as_str().unwrap_or("none: it does not listen").to_owned()]);
         table.wide_row([
             "networks".to_owned(),
             if connection.networks.is_empty() { "public only".to_owned() } else { connection.networks.join(", ") },
         ]);
+        let delivery = json["delivery"].as_object().filter(|it| !it.is_empty());
+        for (name, value) in delivery.into_iter().flatten() {
+            table.wide_row([format!("delivery {name}"), plain(value)]);
+        }
         table.wide_row(["made".to_owned(), time(connection.created_at)]);
         table.wide_row(["changed".to_owned(), time(connection.updated_at)]);
         let mut config = Table::plain();
@@ -267,6 +287,18 @@ async fn show(out: Out, hub: &Hub, which: &Which) -> Result<(), Failure> {
         }
         format!("{}\n{}Configuration\n{}", clean(&connection.name), table.text(), config.text())
     })
+}
+
+/// What holds a connection up, in words.
+fn held_up(hold: &Map<String, Value>) -> String {
+    let word = |name: &str| hold.get(name).and_then(Value::as_str).unwrap_or_default();
+    let until = word("until").parse().map_or_else(|_| word("until").to_owned(), time);
+    let reason = clean(word("reason"));
+    match word("state") {
+        "open" => format!("the vendor seems to be down, next probe {until} ({} failed): {reason}", hold["probes"]),
+        "half_open" => format!("the vendor seems to be down, a probe is under way ({} failed): {reason}", hold["probes"]),
+        _ => format!("by the vendor until {until}: {reason}"),
+    }
 }
 
 fn state(connection: &Connection) -> String {
@@ -282,6 +314,8 @@ fn state(connection: &Connection) -> String {
 async fn describe(hub: &Hub, connection: &Connection) -> Result<Value, Failure> {
     let mut json = serde_json::to_value(connection).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
     json["address"] = hub.address(connection).map_or(Value::Null, Value::String);
+    let hold = hub.store.hold(connection.id).await?.map(HoldView::from);
+    json["hold"] = serde_json::to_value(hold).unwrap_or_default();
     let set = hub.store.sealed_secrets(connection.id).await?;
     let mut secrets: Map<String, Value> = set.keys().map(|it| (it.clone(), Value::from("set"))).collect();
     if let Ok(artifact) = hub.catalogue.artifact(&connection.connector) {

@@ -10,9 +10,10 @@ use super::bindings::patchbay::connector::http::{Request, Response};
 use super::bindings::patchbay::connector::secrets::Part;
 use super::bindings::patchbay::connector::types::{Failure, Header, Retry};
 use super::bindings::patchbay::connector::{host, http, secrets, state, types};
-use super::outbound::{OutboundError, OutboundRequest};
+use super::outbound::{OutboundError, OutboundRequest, OutboundResponse};
 use super::state::Expected;
 use super::surroundings::Surroundings;
+use crate::rules::breaker::{Health, retry_after};
 use crate::store::StoreError;
 
 /// Most random bytes that one call of `random` gives.
@@ -49,6 +50,8 @@ pub struct Guest {
     budget: Budget,
     /// The vendor's answers of the present call, where the caller wants to keep them.
     answers: Option<Vec<u8>>,
+    /// What the last request of the present call told of the vendor.
+    health: Health,
 }
 
 /// What the present call may still use.
@@ -61,7 +64,7 @@ struct Budget {
 impl Guest {
     /// A guest that has not been called yet.
     pub fn new(surroundings: Arc<Surroundings>) -> Self {
-        Self { surroundings, budget: Budget { host_calls: 0, ticks: 0, refused_memory: false }, answers: None }
+        Self { surroundings, budget: Budget { host_calls: 0, ticks: 0, refused_memory: false }, answers: None, health: Health::Unknown }
     }
 
     /// Gives the next call its full budget.
@@ -70,6 +73,12 @@ impl Guest {
         let ticks = limits.cpu_ms.div_ceil(u32::try_from(super::engine::TICK.as_millis()).unwrap_or(1)) + 1;
         self.budget = Budget { host_calls: limits.host_calls, ticks, refused_memory: false };
         self.answers = keep_answers.then(Vec::new);
+        self.health = Health::Unknown;
+    }
+
+    /// What the last request of the call that just ended told of the vendor. One that was not answered yet speaks against it.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The vendor's answers of the call that just ended, one after the other.
@@ -199,7 +208,9 @@ impl http::Host for Guest {
             body: req.body,
             timeout: req.timeout_ms.map(|it| Duration::from_millis(it.into())),
         };
+        self.health = Health::Down;
         let sent = here.outbound.send(&here.manifest, &here.config, |name| here.secrets.get(name).cloned(), request).await;
+        self.health = health(&sent, here.clock.now_ms());
         let response = match sent {
             Ok(response) => response,
             Err(error) => return Ok(Err(outbound_failure(&here, &error))),
@@ -279,6 +290,25 @@ fn state_failure(error: StoreError) -> Failure {
             tracing::error!(error = %error, "state of a connector could not be read or written");
             Failure { code: "state.unavailable".to_owned(), message: "the hub's database did not answer".to_owned(), retry: Retry::Later }
         }
+    }
+}
+
+/// What a request told of the vendor.
+fn health(sent: &Result<OutboundResponse, OutboundError>, now: i64) -> Health {
+    match sent {
+        Ok(response) => {
+            let said = response.headers.iter().find(|(name, _)| name == "retry-after").and_then(|(_, it)| retry_after(it, now));
+            match response.status {
+                429 => Health::Busy(said),
+                503 if said.is_some() => Health::Busy(said),
+                500.. => Health::Down,
+                _ => Health::Up,
+            }
+        }
+        Err(OutboundError::Timeout(_) | OutboundError::Transport(_)) => Health::Down,
+        Err(OutboundError::TooLarge { .. }) => Health::Up,
+        // Nothing was sent.
+        Err(_) => Health::Unknown,
     }
 }
 

@@ -12,6 +12,7 @@ use super::bindings::patchbay::connector::types::Failure;
 use super::connector::Connector;
 use super::guest::{Guest, Limit};
 use super::surroundings::Surroundings;
+use crate::rules::breaker::Health;
 
 /// An instance is retired after this many calls: nothing that it leaks can grow for ever.
 const MAX_CALLS: u32 = 10_000;
@@ -39,6 +40,9 @@ pub enum CallError {
     #[error("the connector does not export `{0}`")]
     NoAbility(&'static str),
 }
+
+/// One result for each command of a batch.
+pub type Executed = Result<Vec<Result<commands::Receipt, Failure>>, CallError>;
 
 /// The instances of one connection.
 pub struct Instances {
@@ -101,13 +105,19 @@ impl Instances {
         Ok((page, answers))
     }
 
-    /// Has a batch of commands carried out: one result for each, in order.
-    pub async fn execute(&self, batch: &[commands::Command]) -> Result<Vec<Result<commands::Receipt, Failure>>, CallError> {
+    /// Has a batch of commands carried out: one result for each, in order. The second value is what the hub saw of the vendor meanwhile.
+    pub async fn execute(&self, batch: &[commands::Command]) -> (Executed, Health) {
+        let mut health = Health::Unknown;
+        (self.execute_and_see(batch, &mut health).await, health)
+    }
+
+    async fn execute_and_see(&self, batch: &[commands::Command], health: &mut Health) -> Executed {
         let indices = self.connector.commands.as_ref().ok_or(CallError::NoAbility("commands"))?;
         let (_permit, mut warm) = self.take(false).await?;
         let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let wall = self.surroundings.manifest.limits.work_ms;
         let called = tokio::time::timeout(millis(wall), guest.call_execute(&mut warm.store, batch)).await;
+        health.clone_from(warm.store.data().health());
         let size = |it: &Vec<Result<commands::Receipt, Failure>>| it.iter().flatten().map(|it| it.details.len()).sum();
         self.end(warm, wall, called, size)
     }

@@ -1,5 +1,7 @@
 //! The rules: pure functions, no I/O, no clock.
 
+pub mod breaker;
+pub mod delivery;
 pub mod identity;
 pub mod ingest;
 pub mod retry;

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::{Record, Store, StoreError, Tx};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, WorkspaceId};
+use crate::rules::delivery::DeliverySettings;
 
 /// One configured account of a connector.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
@@ -28,6 +29,8 @@ pub struct Connection {
     pub config: Json,
     /// Private networks that the operator granted.
     pub networks: Vec<String>,
+    /// How its commands are delivered, where that differs from the hub's settings.
+    pub delivery: DeliverySettings,
     /// Where polling goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -65,7 +68,7 @@ impl ConnectionState {
     }
 }
 
-const COLUMNS: &str = "id, workspace_id, connector, name, state, reason, config, networks, cursor, created_at, updated_at";
+const COLUMNS: &str = "id, workspace_id, connector, name, state, reason, config, networks, delivery, cursor, created_at, updated_at";
 
 impl Store {
     /// Makes a connection with its sealed secrets.
@@ -73,8 +76,8 @@ impl Store {
         let now = self.clock.now_ms();
         let mut tx = self.db.begin().await?;
         let revision = next_revision(&mut tx).await?;
-        let sql = "insert into connections (id, workspace_id, connector, name, state, config, networks, revision, created_at, updated_at) \
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+        let sql = "insert into connections (id, workspace_id, connector, name, state, config, networks, revision, created_at, updated_at, delivery) \
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
         let values = vec![
             connection.id.into(),
             connection.workspace.into(),
@@ -85,6 +88,7 @@ impl Store {
             Json::from(connection.networks.clone()).to_string().into(),
             revision.into(),
             now.into(),
+            json(&connection.delivery)?.into(),
         ];
         tx.execute(sql, values).await?;
         put_secrets(&mut tx, connection.id, secrets, now).await?;
@@ -92,7 +96,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes name, configuration and grants of a connection as they are given, and replaces the given secrets. `mends`: a broken one
+    /// Writes name, configuration, grants and delivery of a connection as they are given, and replaces the given secrets. `mends`: a broken one
     /// becomes active. A paused one stays paused.
     pub async fn update_connection(
         &self,
@@ -104,7 +108,7 @@ impl Store {
         let id = changed.id;
         let mut tx = self.db.begin().await?;
         let revision = next_revision(&mut tx).await?;
-        let sql = "update connections set name = $3, config = $4, networks = $5, revision = $6, updated_at = $7, \
+        let sql = "update connections set name = $3, config = $4, networks = $5, revision = $6, updated_at = $7, delivery = $9, \
                    reason = case when state = 'broken' and $8 = 'active' then null else reason end, \
                    state = case when state = 'broken' then $8 else state end \
                    where workspace_id = $1 and id = $2 and state <> 'removed'";
@@ -118,6 +122,7 @@ impl Store {
             revision.into(),
             now.into(),
             broken_becomes.into(),
+            json(&changed.delivery)?.into(),
         ];
         if tx.execute(sql, values).await? != 1 {
             return Err(StoreError::Gone("the connection"));
@@ -172,6 +177,7 @@ impl Store {
         // Only with the row: another workspace's connection keeps its secrets.
         if touched == 1 && *state == ConnectionState::Removed {
             tx.execute("delete from secrets where connection_id = $1", vec![id.into()]).await?;
+            tx.execute("delete from holds where connection_id = $1", vec![id.into()]).await?;
         }
         tx.commit().await?;
         Ok(touched == 1)
@@ -211,6 +217,10 @@ impl Store {
     }
 }
 
+fn json(settings: &DeliverySettings) -> sqlx::Result<String> {
+    serde_json::to_string(settings).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
+
 async fn next_revision(tx: &mut Tx) -> sqlx::Result<i64> {
     let rows = tx.fetch("select coalesce(max(revision), 0) + 1 from connections", Vec::new()).await?;
     rows.first().map_or(Ok(1), |it| it.int(0))
@@ -241,8 +251,9 @@ fn connection(row: &Record) -> sqlx::Result<Connection> {
         state,
         config: row.json(6)?,
         networks: row.json(7)?,
-        cursor: row.opt_text(8)?,
-        created_at: timestamp(row.int(9)?),
-        updated_at: timestamp(row.int(10)?),
+        delivery: row.json(8)?,
+        cursor: row.opt_text(9)?,
+        created_at: timestamp(row.int(10)?),
+        updated_at: timestamp(row.int(11)?),
     })
 }

@@ -6,6 +6,7 @@ mod db;
 pub mod dead;
 pub mod deliveries;
 pub mod doctor;
+pub mod holds;
 pub mod ingest;
 pub mod leads;
 pub mod outbox;

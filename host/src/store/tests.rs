@@ -1,5 +1,7 @@
 //! The store, the same tests on SQLite and on PostgreSQL.
 
+mod holds;
+
 use std::collections::{BTreeMap, HashMap};
 
 use patchbay_schemas::manifest::HandleScope;
@@ -15,6 +17,7 @@ use super::outbox::{Asked, End, Reference, Release, Tried};
 use super::*;
 use crate::ids::{ConnectionId, WorkspaceId};
 use crate::plugin::state::Expected;
+use crate::rules::delivery::DeliverySettings;
 use crate::rules::ingest::{CheckedEvent, Context, Cursor, Intake, Origin, Outcome, Reading, Settings, Way};
 
 /// Runs a test on both databases. A missing PostgreSQL is an error that says how to start it.
@@ -115,6 +118,7 @@ fn connection(store: &Store, workspace: WorkspaceId, connector: &str) -> Connect
         state: ConnectionState::Active,
         config: json!({ "mode": "webhook" }),
         networks: vec!["127.0.0.0/8".to_owned()],
+        delivery: DeliverySettings::default(),
         cursor: None,
         created_at: store.clock.now(),
         updated_at: store.clock.now(),
@@ -540,7 +544,7 @@ fn the_hub_sums_up_every_workspace_and_the_tries_of_a_command() {
         assert_eq!(oldest.iter().map(|it| it.0).collect::<Vec<_>>(), [world.sink]);
         let lane = world.store.claim_lanes(world.sink, "hub", 1, 60_000).await.unwrap().remove(0);
         let row = world.store.waiting(&lane).await.unwrap().remove(0);
-        let end = End::Failed { verdict: "later", reason: "vendor.http_500: no".to_owned() };
+        let end = End::Failed { verdict: "later", failures: 1, reason: "vendor.http_500: no".to_owned() };
         let tried = Tried { id: row.id, at: 1_000, took_ms: 20, end };
         assert!(world.store.finish(&lane, &[tried], Some(Release::More), 0).await.unwrap());
         let attempts = world.store.attempts(workspace, row.id, 10).await.unwrap();

@@ -18,7 +18,9 @@ use crate::http::error::ApiError;
 use crate::ids::{self, ConnectionId, WorkspaceId};
 use crate::operations::{ConnectionChange, NewConnection, OperationError};
 use crate::plugin::CallError;
+use crate::rules::breaker::Hold;
 use crate::store::connections::{Connection, ConnectionState};
+use crate::store::holds::HoldView;
 
 /// A connection as it is shown; of its secrets only the names.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +32,9 @@ pub(super) struct ConnectionView {
     address: Option<String>,
     /// Names of the secrets that are set.
     secrets: Vec<String>,
+    /// What holds its commands up though it is active; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<HoldView>,
     /// Why it does not run in this process, though it should.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
@@ -65,6 +70,10 @@ pub(super) struct Change {
     config: Map<String, Value>,
     /// Private networks that it may reach; absent: as before.
     networks: Option<Vec<String>>,
+    /// How its commands are delivered, as `delivery` shows it: what is given replaces, null goes back to the hub's setting, the rest stays.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    delivery: Map<String, Value>,
 }
 
 /// What the connector says when it is asked whether the connection works.
@@ -109,10 +118,11 @@ pub(super) async fn list(
 ) -> Result<Json<Page<ConnectionView>>, ApiError> {
     let found = app.hub.store.connections(workspace, query.cursor, query.limit.and_one()).await?;
     let mut names = app.hub.store.secret_names(workspace, None).await?;
+    let mut holds = app.hub.store.holds().await?;
     let page = Page::new(found, query.limit, |it| it.id.to_string());
     Ok(Json(page.map(|it| {
-        let secrets = names.remove(&it.id).unwrap_or_default();
-        view(&app, it, secrets)
+        let (secrets, hold) = (names.remove(&it.id).unwrap_or_default(), holds.remove(&it.id));
+        view(&app, it, secrets, hold)
     })))
 }
 
@@ -140,7 +150,7 @@ pub(super) async fn read(
     shown(&app, workspace, id).await
 }
 
-/// Changes a connection's name, configuration, secrets or networks. A broken one is tried again when more than its name changes; a paused
+/// Changes a connection's name, configuration, secrets, networks or delivery. A broken one is tried again when more than its name changes; a paused
 /// one stays paused.
 #[utoipa::path(patch, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, description = "`cxn_…`")),
     request_body = Change, responses((status = 200, body = ConnectionView)))]
@@ -150,8 +160,8 @@ pub(super) async fn update(
     At(id): At<ids::Connection>,
     Body(change): Body<Change>,
 ) -> Result<Json<ConnectionView>, ApiError> {
-    let Change { name, config, networks } = change;
-    app.hub.update_connection(workspace, id, ConnectionChange { name, config, networks }).await?;
+    let Change { name, config, networks, delivery } = change;
+    app.hub.update_connection(workspace, id, ConnectionChange { name, config, networks, delivery }).await?;
     shown(&app, workspace, id).await
 }
 
@@ -167,7 +177,7 @@ pub(super) async fn pause(
     shown(&app, workspace, id).await
 }
 
-/// Makes a paused or broken connection work again.
+/// Makes a paused or broken connection work again, and lets what its vendor holds up try at once.
 #[utoipa::path(post, path = "/connections/{id}/resume", tag = "connections", params(("id" = String, Path, description = "`cxn_…`")),
     responses((status = 200, body = ConnectionView)))]
 pub(super) async fn resume(
@@ -211,11 +221,12 @@ async fn shown(app: &App, workspace: WorkspaceId, id: ConnectionId) -> Result<Js
     let found = app.hub.store.connection(workspace, id).await?.filter(|it| it.state != ConnectionState::Removed);
     let found = found.ok_or_else(|| OperationError::NotFound(format!("connection {id}")))?;
     let secrets = app.hub.store.secret_names(workspace, Some(id)).await?.remove(&id).unwrap_or_default();
-    Ok(Json(view(app, found, secrets)))
+    let hold = app.hub.store.hold(id).await?;
+    Ok(Json(view(app, found, secrets, hold)))
 }
 
-fn view(app: &App, connection: Connection, secrets: Vec<String>) -> ConnectionView {
+fn view(app: &App, connection: Connection, secrets: Vec<String>, hold: Option<Hold>) -> ConnectionView {
     let address = app.hub.address(&connection);
     let fault = app.hub.registry.current().failed.get(&connection.id.to_string()).cloned();
-    ConnectionView { connection, address, secrets, fault }
+    ConnectionView { connection, address, secrets, hold: hold.map(HoldView::from), fault }
 }

@@ -3,11 +3,14 @@
 //! A connection's id is the address that its vendor posts to, and for some vendors the only secret. This page needs no token, so every id
 //! on it is cut to its first 18 characters: enough to tell connections apart, not enough to post.
 
+use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use crate::http::App;
+use crate::ids::ConnectionId;
 use crate::registry::Current;
+use crate::rules::breaker::{Hold, Why};
 use crate::rules::ingest::Outcome;
 use crate::store::StoreError;
 use crate::store::connections::{Connection, ConnectionState};
@@ -32,6 +35,7 @@ pub async fn text(app: &App, uptime: Duration) -> Result<String, StoreError> {
         page.line("patchbay_outbox_oldest_seconds", &[("connection", &connection.to_string())], age.as_secs_f64());
     }
     page.connections(&connections, &app.hub.registry.current());
+    page.holds(&connections, &store.holds().await?, now);
     page.single("patchbay_commit_waiting", "Deliveries that were read and wait to be committed.", app.committer.waiting());
     page.single("patchbay_uptime_seconds", "Time since this process began to listen.", uptime.as_secs());
     if let Some(bytes) = resident_bytes() {
@@ -107,6 +111,27 @@ impl Page {
             let labels = [("connection", id.as_str()), ("name", &it.name), ("connector", &it.connector), ("state", state)];
             let up = state == "active" && current.running.contains_key(&it.id);
             self.line("patchbay_connection_up", &labels, u8::from(up));
+        }
+    }
+
+    fn holds(&mut self, connections: &[Connection], holds: &HashMap<ConnectionId, Hold>, now: i64) {
+        self.family(
+            "patchbay_breaker_state",
+            "gauge",
+            "0: closed. 1: half open, one command finds out whether the vendor is back. 2: open, the vendor seems to be down.",
+        );
+        for it in connections {
+            let state = match holds.get(&it.id).map(|it| &it.why) {
+                Some(Why::Breaker { probing, .. }) => 2 - u8::from(*probing),
+                Some(Why::After) | None => 0,
+            };
+            self.line("patchbay_breaker_state", &[("connection", &it.id.to_string())], state);
+        }
+        self.family("patchbay_held_seconds", "gauge", "How long the vendor's commands still wait for a 429 or a Retry-After.");
+        for it in connections {
+            let wait = holds.get(&it.id).filter(|it| it.why == Why::After).map_or(0, |it| (it.until - now).max(0));
+            let wait = Duration::from_millis(wait.unsigned_abs());
+            self.line("patchbay_held_seconds", &[("connection", &it.id.to_string())], wait.as_secs_f64());
         }
     }
 }

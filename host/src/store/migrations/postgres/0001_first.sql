@@ -19,6 +19,7 @@ create table connections (
     reason text,                             -- why it is paused or broken
     config text not null,                    -- JSON without secrets, valid by the manifest's schema
     networks text not null,                  -- JSON array: private networks that the operator granted
+    delivery text not null default '{}',     -- JSON: what holds for its deliveries instead of the hub's settings and the manifest's rate limits
     cursor text,                             -- where polling goes on; stored together with the events
     revision bigint not null,                -- rises with every change of this table, so that running hubs notice
     created_at bigint not null,
@@ -210,7 +211,8 @@ create table outbox (
     subject_id text not null,                -- the lead or interaction that it is about
     payload text,                            -- JSON for message.send; null: made from the subject
     state text not null,                     -- pending, delivered, superseded or dead
-    attempts bigint not null,                -- tries so far
+    attempts bigint not null,                -- tries so far: after one it may have been carried out
+    failures bigint not null default 0,      -- of these, what speaks against the row itself: after so many it is dead
     reason text,                             -- why it is dead, or why the last try failed: `code: message`
     created_at bigint not null,
     finished_at bigint
@@ -223,13 +225,23 @@ create table lanes (
     connection_id text not null,
     lane text not null,
     due_at bigint not null,                  -- not before
-    failures bigint not null,                -- failed tries in a row, for the backoff
     lease_until bigint not null,             -- 0: free; after this time the worker is taken for dead
     lease_token text,                        -- of the worker that serves it; a late worker's writes are refused by it. It stays after a crash
     enqueued bigint not null,                -- rises with every new row, so that a lane is not cleared while something comes in
     primary key (connection_id, lane)
 );
 create index lanes_due on lanes (connection_id, due_at);            -- the next ones
+
+-- Connections whose vendor is left alone for a while. No row: nothing holds it up.
+create table holds (
+    connection_id text primary key not null,
+    kind text not null,                      -- after: until the vendor's own time; breaker: it seems to be down, one lane tries now and then
+    since bigint not null,
+    until bigint not null,                   -- nothing is asked before; of a breaker whose probe is under way: when the probe is taken for dead
+    probes bigint not null,                  -- of a breaker: probes that failed
+    probe text,                              -- of a breaker: token of the lane that tries; null: it waits
+    reason text not null                     -- code: message
+);
 
 create table attempts (
     id text primary key not null,            -- att_…

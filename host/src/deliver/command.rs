@@ -1,0 +1,39 @@
+//! What a row of the outbox asks, as the connector gets it.
+
+use patchbay_schemas::command::{CommandBody, InteractionAdd, LeadUpsert};
+
+use crate::hub::Hub;
+use crate::store::StoreError;
+use crate::store::outbox::{Asked, Lane, Waiting};
+
+/// Kind and JSON of a command; kind and id of what its receipt will point at.
+pub(super) type Made = ((&'static str, String), (&'static str, String));
+
+/// Makes the command of a row from what the database says now. The inner error is why it can never be made.
+pub(super) async fn command(hub: &Hub, lane: &Lane, row: &Waiting) -> Result<Result<Made, String>, StoreError> {
+    let retried = lane.abandoned || row.attempts > 0;
+    let body = match &row.ask {
+        Asked::Upsert(id) => {
+            let Some(lead) = hub.store.lead(row.workspace, *id).await? else { return Ok(Err(format!("hub.gone: the lead {id} is gone"))) };
+            let (remote_id, details) = hub.store.reference(lane.connection, "lead", &id.to_string()).await?.unzip();
+            // A connector that says something else than an object is not remembered.
+            let known = details.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+            (CommandBody::LeadUpsert(Box::new(LeadUpsert { lead, remote_id, known, retried })), ("lead", id.to_string()))
+        }
+        Asked::Add(id) => {
+            let Some((lead_remote_id, _)) = hub.store.reference(lane.connection, "lead", &lane.lane).await? else {
+                return Ok(Err(
+                    "hub.no_record: the sink has no record of the lead, because creating it failed; redrive that first".to_owned()
+                ));
+            };
+            let Some((channel, received_at, event)) = hub.store.interaction_event(row.workspace, *id).await? else {
+                return Ok(Err(format!("hub.gone: the interaction {id} is gone")));
+            };
+            let add = InteractionAdd { lead_remote_id, interaction_id: id.to_string(), channel, received_at, event, retried };
+            (CommandBody::InteractionAdd(Box::new(add)), ("interaction", id.to_string()))
+        }
+        Asked::Send(payload) => return Ok(Ok((("message.send", payload.clone()), ("message", row.id.to_string())))),
+    };
+    let payload = body.0.payload().map_err(|error| StoreError::Database(sqlx::Error::Encode(Box::new(error))))?;
+    Ok(Ok(((body.0.kind(), payload), body.1)))
+}

@@ -1,0 +1,109 @@
+//! One lane: what waits in it, in order, until something fails or it is empty.
+
+use std::collections::HashSet;
+
+use super::Sender;
+use super::attempt::attempt;
+use crate::committer::DELIVERY_SHARD;
+use crate::ids::OutboxId;
+use crate::rules::breaker::Health;
+use crate::store::StoreError;
+use crate::store::outbox::{Asked, End, LANE_ROWS, Lane, Release, Tried, Waiting};
+
+impl Sender {
+    /// Serves what waits in a lane, in order, until something fails, the vendor is left alone, or the lane is empty.
+    pub(super) async fn serve(&self, mut lane: Lane) -> Result<(), StoreError> {
+        let hub = &self.hub;
+        let rows = hub.store.waiting(&lane).await?;
+        let full = i64::try_from(rows.len()).is_ok_and(|it| it >= LANE_ROWS);
+        let (superseded, due) = coalesce(rows);
+        let at = hub.store.clock.now_ms();
+        let superseded: Vec<Tried> = superseded.into_iter().map(|id| Tried { id, at, took_ms: 0, end: End::Superseded }).collect();
+        if !superseded.is_empty() && !hub.store.finish(&lane, &superseded, None, DELIVERY_SHARD).await? {
+            return Ok(());
+        }
+        let last = due.len();
+        for (position, row) in due.into_iter().enumerate() {
+            // Paused, or the vendor wants to be left alone: what waits goes on waiting.
+            let Some(running) = self.running().filter(|_| lane.probe.is_some() || !self.brake.is_on(hub.store.clock.now_ms())) else {
+                hub.store.finish(&lane, &[], Some(Release::More), DELIVERY_SHARD).await?;
+                return Ok(());
+            };
+            let done = attempt(hub, &running, &lane, &row).await?;
+            self.note(&running, &lane, &done.health, &done.reason).await?;
+            lane.probe = None;
+            let ended = matches!(done.tried.end, End::Delivered { .. } | End::Dead { .. });
+            let release = done.release.or_else(|| (position + 1 == last).then_some(if full { Release::More } else { Release::Done }));
+            if !hub.store.finish(&lane, &[done.tried], release, DELIVERY_SHARD).await? || !ended {
+                return Ok(());
+            }
+        }
+        if last == 0 {
+            if let Some(running) = self.running() {
+                self.note(&running, &lane, &Health::Unknown, "").await?;
+            }
+            hub.store.finish(&lane, &[], Some(Release::Done), DELIVERY_SHARD).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One write of the latest state stands for all that wait: it takes the first place, the others are superseded. An interaction that
+/// waits is told as it is by then, so it need not be told twice.
+fn coalesce(rows: Vec<Waiting>) -> (Vec<OutboxId>, Vec<Waiting>) {
+    let (mut upserts, mut due): (Vec<Waiting>, Vec<Waiting>) = (Vec::new(), Vec::new());
+    let (mut superseded, mut added) = (Vec::new(), HashSet::new());
+    for row in rows {
+        match row.ask {
+            Asked::Upsert(_) => upserts.push(row),
+            Asked::Add(interaction) if !added.insert(interaction) => superseded.push(row.id),
+            Asked::Add(_) | Asked::Send(_) => due.push(row),
+        }
+    }
+    let newest = upserts.pop();
+    // What was tried before may have had an effect that the newest must know of.
+    let attempts = upserts.iter().map(|it| it.attempts).max().unwrap_or(0);
+    let failures = upserts.iter().map(|it| it.failures).max().unwrap_or(0);
+    if let Some(newest) = newest {
+        due.insert(0, Waiting { attempts: newest.attempts.max(attempts), failures: newest.failures.max(failures), ..newest });
+    }
+    superseded.extend(upserts.into_iter().map(|it| it.id));
+    (superseded, due)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::ids::Ids;
+
+    #[test]
+    fn the_latest_write_takes_the_first_place_and_the_history_keeps_its_order() {
+        let ids = Ids::new(Clock::System);
+        let (lead, workspace) = (ids.next(), ids.next());
+        let row = |ask| Waiting { id: ids.next(), workspace, ask, attempts: 0, failures: 0 };
+        let rows = vec![
+            Waiting { attempts: 2, failures: 1, ..row(Asked::Upsert(lead)) },
+            row(Asked::Add(ids.next())),
+            row(Asked::Upsert(lead)),
+            row(Asked::Add(ids.next())),
+        ];
+        let order: Vec<_> = rows.iter().map(|it| it.id).collect();
+        let (superseded, due) = coalesce(rows);
+        assert_eq!(superseded, [order[0]]);
+        assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), [order[2], order[1], order[3]]);
+        assert_eq!((due[0].attempts, due[0].failures), (2, 1), "an earlier try may have had an effect");
+    }
+
+    #[test]
+    fn an_interaction_that_changed_while_it_waited_is_told_once() {
+        let ids = Ids::new(Clock::System);
+        let (call, workspace) = (ids.next(), ids.next());
+        let row = |ask| Waiting { id: ids.next(), workspace, ask, attempts: 0, failures: 0 };
+        let rows = vec![row(Asked::Add(call)), row(Asked::Add(ids.next())), row(Asked::Add(call))];
+        let order: Vec<_> = rows.iter().map(|it| it.id).collect();
+        let (superseded, due) = coalesce(rows);
+        assert_eq!(superseded, [order[2]]);
+        assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), order[..2]);
+    }
+}

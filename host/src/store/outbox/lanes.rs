@@ -1,0 +1,100 @@
+//! Lanes: who serves them, and what waits in them.
+
+use super::{Asked, LANE_ROWS, Lane, Waiting};
+use crate::ids::ConnectionId;
+use crate::store::db::Type::{Int, Text};
+use crate::store::holds::{self, Turn};
+use crate::store::{Record, Store, StoreError};
+
+impl Store {
+    /// Gives back the leases of lanes, probes and turns to poll that a former run of this hub held when it ended; how many lanes.
+    pub async fn release_own_leases(&self, hub: &str) -> Result<u64, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let prefix = format!("{hub}/");
+        let length = i64::try_from(prefix.chars().count()).unwrap_or(0);
+        // PostgreSQL's substr takes an integer, not a bigint.
+        let ours = |column: &str| format!("substr({column}, 1, cast($2 as integer)) = $1");
+        let values = || vec![prefix.as_str().into(), length.into()];
+        let sql = format!("update lanes set lease_until = 0 where lease_until > 0 and {}", ours("lease_token"));
+        let touched = tx.execute(&sql, values()).await?;
+        tx.execute(&format!("update polls set lease_until = 0 where lease_until > 0 and {}", ours("lease_token")), values()).await?;
+        tx.execute(&format!("update holds set probe = null, until = 0 where {}", ours("probe")), values()).await?;
+        tx.commit().await?;
+        Ok(touched)
+    }
+
+    /// Leases up to `limit` due lanes of a connection for so many milliseconds. None while its vendor is left alone, and one where that
+    /// lane is to find out whether the vendor is back.
+    pub async fn claim_lanes(&self, connection: ConnectionId, hub: &str, limit: i64, lease_ms: i64) -> Result<Vec<Lane>, StoreError> {
+        let now = self.clock.now_ms();
+        let due = "select lane, lease_token, enqueued from lanes \
+                   where connection_id = $1 and due_at <= $2 and lease_until <= $2 order by due_at limit $3";
+        // A look first, so that an empty outbox, or one that is held up, costs no write.
+        let look = "select (select until from holds where connection_id = $1) from lanes \
+                    where connection_id = $1 and due_at <= $2 and lease_until <= $2 limit 1";
+        let Some(found) = self.db.fetch_optional(look, vec![connection.into(), now.into()]).await? else { return Ok(Vec::new()) };
+        let held = found.opt_int(0)?;
+        if held.is_some_and(|it| it > now) {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.db.begin().await?;
+        let token = format!("{hub}/{}", self.ids.next::<crate::ids::Attempt>());
+        let turn = if held.is_some() { holds::turn(&mut tx, connection, now).await? } else { Turn::All };
+        let (limit, probe) = match turn {
+            Turn::All => (limit, None),
+            Turn::Probe(probes) => (limit.min(1), Some(probes)),
+            Turn::Nobody => return Ok(Vec::new()),
+        };
+        let sql = if tx.has_company() { format!("{due} for update skip locked") } else { due.to_owned() };
+        let rows = tx.fetch(&sql, vec![connection.into(), now.into(), limit.into()]).await?;
+        let lanes = rows
+            .iter()
+            .map(|row| {
+                Ok(Lane {
+                    connection,
+                    lane: row.text(0)?,
+                    token: token.clone(),
+                    abandoned: row.opt_text(1)?.is_some(),
+                    probe,
+                    lease_ms,
+                    enqueued: row.int(2)?,
+                })
+            })
+            .collect::<sqlx::Result<Vec<_>>>()?;
+        if probe.is_some() && !lanes.is_empty() {
+            holds::begin_probe(&mut tx, connection, &token, now + lease_ms).await?;
+        }
+        let sql = "with k(connection_id, lane, token, until) as ({rows}) update lanes set lease_token = k.token, lease_until = k.until \
+                   from k where lanes.connection_id = k.connection_id and lanes.lane = k.lane";
+        let rows = lanes.iter().map(|it| vec![connection.into(), it.lane.as_str().into(), token.as_str().into(), (now + lease_ms).into()]);
+        tx.queue(sql, &[Text, Text, Text, Int], rows.collect());
+        tx.commit().await?;
+        Ok(lanes)
+    }
+
+    /// The rows that wait in a lane, in order.
+    pub async fn waiting(&self, lane: &Lane) -> Result<Vec<Waiting>, StoreError> {
+        let sql = "select id, workspace_id, kind, subject_id, payload, attempts, failures from outbox \
+                   where connection_id = $1 and lane = $2 and state = 'pending' order by id limit $3";
+        let rows = self.db.fetch(sql, vec![lane.connection.into(), lane.lane.as_str().into(), LANE_ROWS.into()]).await?;
+        Ok(rows.iter().map(waiting).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// When the next lane of a connection is due, and its vendor may be asked, milliseconds since 1970 UTC.
+    pub async fn next_due(&self, connection: ConnectionId) -> Result<Option<i64>, StoreError> {
+        let sql = "select min(case when due_at > lease_until then due_at else lease_until end), \
+                   (select until from holds where connection_id = $1) from lanes where connection_id = $1";
+        let Some(row) = self.db.fetch_optional(sql, vec![connection.into()]).await? else { return Ok(None) };
+        Ok(row.opt_int(0)?.max(row.opt_int(0)?.and(row.opt_int(1)?)))
+    }
+}
+
+fn waiting(row: &Record) -> sqlx::Result<Waiting> {
+    let ask = match row.text(2)?.as_str() {
+        "lead.upsert" => Asked::Upsert(row.id(3)?),
+        "interaction.add" => Asked::Add(row.id(3)?),
+        "message.send" => Asked::Send(row.text(4)?),
+        other => return Err(sqlx::Error::Decode(format!("`{other}` is no kind of command").into())),
+    };
+    Ok(Waiting { id: row.id(0)?, workspace: row.id(1)?, ask, attempts: row.int(5)?, failures: row.int(6)? })
+}
