@@ -163,7 +163,7 @@ fn a_repeated_delivery_is_a_duplicate_in_the_same_batch_and_in_a_later_one() {
 #[test]
 fn a_batch_of_more_keys_than_a_statement_takes_is_one_transaction() {
     on_both("wide", |world| async move {
-        let identities = |at| vec![Identity::handle(&format!("{at}")), Identity::phone(&format!("+7912{at:07}"))];
+        let identities = |at| vec![Identity::handle(format!("{at}")), Identity::phone(format!("+7912{at:07}"))];
         let batch: Vec<_> = (0..5_000).map(|at| world.said(&at.to_string(), identities(at))).collect();
         assert!(world.ingest(&batch).await.iter().all(|it| *it == Outcome::Accepted));
         let again: Vec<_> = (0..5_000).rev().map(|at| world.said(&at.to_string(), identities(at))).collect();
