@@ -21,11 +21,11 @@ pub enum Kind {
     Birth,
     /// An address of one person.
     Email,
-    /// An address of a role or of a minute, or no valid address: it is compared, and identifies nobody.
+    /// An address of a role or of a minute, one that was read out of a text, or no valid address: it is compared, and identifies nobody.
     EmailWeak,
     /// A phone of one person.
     Phone,
-    /// A landline, or no valid number: it is compared, and identifies nobody.
+    /// A landline, one that was read out of a text, or no valid number: it is compared, and identifies nobody.
     PhoneWeak,
     /// A messenger account.
     Account,
@@ -149,20 +149,21 @@ pub fn read(record: &Record, region: &str, symbols: &mut Symbols) -> Box<[Featur
     }
     for said in &record.emails {
         if let Some(read) = email::email(&said.value) {
-            let kind = if read.reach == Reach::Person { Kind::Email } else { Kind::EmailWeak };
+            let strong = read.reach == Reach::Person && said.assurance != Assurance::Written;
+            let kind = if strong { Kind::Email } else { Kind::EmailWeak };
             found.push(Feature::new(kind, symbols.intern(Domain::Email, &read.value)));
         } else if said.value.trim().len() > 4 {
             found.push(Feature::new(Kind::EmailWeak, symbols.intern(Domain::Email, &said.value.trim().to_lowercase())));
         }
     }
     for said in &record.phones {
-        read_phone(&said.value, said.assurance == Assurance::Vendor, region, symbols, &mut found);
+        read_phone(&said.value, said.assurance, region, symbols, &mut found);
     }
     for (scope, id) in &record.handles {
         match handle(scope, id) {
             Some(Handle::Account(id)) => found.push(Feature::new(Kind::Account, symbols.intern(Domain::Handle, &id))),
             Some(Handle::Username(id)) => found.push(Feature::new(Kind::Username, symbols.intern(Domain::Handle, &id))),
-            Some(Handle::Phone(number)) => read_phone(&number, true, region, symbols, &mut found),
+            Some(Handle::Phone(number)) => read_phone(&number, Assurance::Vendor, region, symbols, &mut found),
             None => {}
         }
     }
@@ -185,11 +186,12 @@ pub fn read(record: &Record, region: &str, symbols: &mut Symbols) -> Box<[Featur
     found.into()
 }
 
-fn read_phone(text: &str, vouched: bool, region: &str, symbols: &mut Symbols, found: &mut Vec<Feature>) {
-    match phone::phone(text, region, vouched) {
+fn read_phone(text: &str, assurance: Assurance, region: &str, symbols: &mut Symbols, found: &mut Vec<Feature>) {
+    match phone::phone(text, region, assurance == Assurance::Vendor) {
         Some(read) if read.line == Line::Service => {}
         Some(read) => {
-            let kind = if read.line == Line::Personal && read.extension.is_none() { Kind::Phone } else { Kind::PhoneWeak };
+            let strong = read.line == Line::Personal && read.extension.is_none() && assurance != Assurance::Written;
+            let kind = if strong { Kind::Phone } else { Kind::PhoneWeak };
             found.push(Feature::new(kind, symbols.intern(Domain::Phone, &read.value)));
         }
         None => {

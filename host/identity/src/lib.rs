@@ -8,5 +8,8 @@ pub mod normalise;
 pub mod record;
 pub mod resolve;
 pub mod symbols;
+pub mod terms;
 pub mod text;
 pub mod weights;
+
+pub use compare::same_name;

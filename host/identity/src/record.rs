@@ -10,7 +10,9 @@ pub struct RecordId(pub u128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Assurance {
-    /// The person, or whoever typed for them, said so; or it was read out of a text.
+    /// It was read out of a text: it is compared, and identifies nobody.
+    Written,
+    /// The person, or whoever typed for them, said so.
     #[default]
     Stated,
     /// The vendor vouches for it: a number that sent a message, an account that signed in.

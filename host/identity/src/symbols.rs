@@ -1,9 +1,12 @@
 //! Every distinct text once, as a number, with how often it is said.
 
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use crate::terms::Terms;
 
 /// A distinct text of one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +60,8 @@ pub struct Symbols {
     settled: Vec<u32>,
     /// What a name sounds like; a name that is missing here sounds as it is written.
     sounds: FxHashMap<u32, u32>,
+    /// How often each was said, where that was counted elsewhere.
+    terms: Option<Arc<Terms>>,
 }
 
 fn hash(domain: u8, text: &[u8]) -> u64 {
@@ -67,6 +72,12 @@ fn hash(domain: u8, text: &[u8]) -> u64 {
 }
 
 impl Symbols {
+    /// No texts yet; how often each is said was counted elsewhere.
+    #[must_use]
+    pub fn counted_elsewhere(terms: Arc<Terms>) -> Self {
+        Self { terms: Some(terms), ..Self::default() }
+    }
+
     /// The number of a text. Texts beyond 255 bytes are cut.
     pub fn intern(&mut self, domain: Domain, text: &str) -> Symbol {
         let text = &text.as_bytes()[..text.len().min(255)];
@@ -82,7 +93,7 @@ impl Symbols {
         self.texts.extend_from_slice(text);
         self.ends.push(u32::try_from(self.texts.len()).expect("texts stay below 4 GiB: a hub holds tens of millions of people"));
         self.said.push(0);
-        self.settled.push(0);
+        self.settled.push(self.terms.as_ref().map_or(0, |it| it.people(domain, text)));
         let (texts, ends) = (&self.texts, &self.ends);
         self.index
             .insert_unique(hashed, number, |it| slice(texts, ends, *it).split_first().map_or(0, |(domain, text)| hash(*domain, text)));
@@ -121,6 +132,12 @@ impl Symbols {
     /// The symbol that is counted for this one: names count by their sound.
     pub(crate) fn counted(&self, symbol: Symbol) -> usize {
         self.sound(symbol).0 as usize
+    }
+
+    /// Domain letter and text that are counted for this symbol.
+    pub(crate) fn counted_text(&self, symbol: Symbol) -> (u8, &[u8]) {
+        let whole = slice(&self.texts, &self.ends, self.sound(symbol).0);
+        (whole[0], &whole[1..])
     }
 
     /// Says a symbol once more, or takes one saying back.

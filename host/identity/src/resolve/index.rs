@@ -1,6 +1,7 @@
 //! Which records have a key: a block.
 
 use hashbrown::HashTable;
+use rustc_hash::FxHashSet;
 
 use super::keys::Key;
 
@@ -14,6 +15,8 @@ pub(crate) struct Index {
     table: HashTable<([u32; 2], Slot)>,
     lists: Vec<Vec<At>>,
     free: Vec<u32>,
+    /// Blocks of which is known, without their records, that they are too large.
+    closed: FxHashSet<Key>,
 }
 
 /// One record, or the number of a list with its highest bit set.
@@ -35,7 +38,17 @@ impl Index {
     /// The records under a key, none where there are too many to say anything.
     pub(crate) fn open_block(&self, key: Key) -> &[At] {
         let block = self.block(key);
-        if block.len() <= key.largest_block() { block } else { &[] }
+        if block.len() <= key.largest_block() && !self.is_closed(key) { block } else { &[] }
+    }
+
+    /// Says that a block is too large, whatever is inserted here.
+    pub(crate) fn close(&mut self, key: Key) {
+        self.closed.insert(key);
+    }
+
+    /// True of a block of which that was said.
+    pub(crate) fn is_closed(&self, key: Key) -> bool {
+        !self.closed.is_empty() && self.closed.contains(&key)
     }
 
     /// The records under a key, in no order.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
 
+use super::engine::SAID;
 use super::index::At;
 
 /// Two records and the odds in thousandths of a bit that they are one person.
@@ -28,8 +29,11 @@ pub(crate) fn join(members: &[At], links: &[Link], floor: i32, odds: impl Fn(At,
     let odds = |a: At, b: At| *known.borrow_mut().entry((a.min(b), a.max(b))).or_insert_with(|| odds(a, b));
     let mut group: Vec<usize> = (0..members.len()).collect();
     let mut groups: Vec<Vec<At>> = members.iter().map(|it| vec![*it]).collect();
-    for link in links {
+    // What a person said comes last: it joins whole people, whatever their records look like.
+    let (said, found): (Vec<&Link>, Vec<&Link>) = links.iter().partition(|it| it.bits >= SAID);
+    for link in found.into_iter().chain(said) {
         let (one, other) = (group[place[&link.a]], group[place[&link.b]]);
+        let floor = if link.bits >= SAID { i32::MIN / 2 } else { floor };
         if one == other || !agree(&groups[one], &groups[other], floor, &odds) {
             continue;
         }
@@ -55,7 +59,7 @@ fn agree(one: &[At], other: &[At], floor: i32, odds: &impl Fn(At, At) -> Option<
     for a in one.iter().take(WITNESSES) {
         for b in other.iter().take(WITNESSES) {
             let Some(bits) = odds(*a, *b) else { return false };
-            sum += i64::from(bits.min(floor + HEARD));
+            sum += i64::from(bits.min(floor.saturating_add(HEARD)));
             pairs += 1;
         }
     }

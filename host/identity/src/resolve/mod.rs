@@ -8,6 +8,7 @@
 //! nothing else, and a region is joined anew whenever one of its links changes. So order, doubling and batching cannot matter, and a record that is
 //! withdrawn leaves no trace. Statistics (how often each value is said) are taken when [`Engine::settle`] is called, and stay as they are until then.
 
+pub mod around;
 pub mod engine;
 mod index;
 mod join;
@@ -15,4 +16,5 @@ pub mod keys;
 #[cfg(test)]
 mod tests;
 
+pub use around::{Around, keys_of};
 pub use engine::{Decision, Engine, Question, Settings, Verdict};

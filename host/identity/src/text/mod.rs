@@ -41,7 +41,7 @@ const MOST: usize = 5;
 /// What the writer of `text` says of their own phones, addresses and handles; `region` is that of phones without a country code.
 #[must_use]
 pub fn claims(text: &str, medium: Medium, region: &str) -> Vec<Claim> {
-    if medium == Medium::Forwarded {
+    if medium == Medium::Forwarded || !may_hold(text) {
         return Vec::new();
     }
     let end = (0..=text.len().min(LONGEST)).rev().find(|it| text.is_char_boundary(*it)).unwrap_or(0);
@@ -52,6 +52,18 @@ pub fn claims(text: &str, medium: Medium, region: &str) -> Vec<Claim> {
     found.sort();
     found.dedup();
     if found.len() > MOST { Vec::new() } else { found }
+}
+
+/// Fewest digits of a phone in a text.
+const FEWEST_DIGITS: usize = 10;
+
+/// False of a text in which no phone, address or handle can stand. Nearly every message is such a one, and a look costs less than reading it.
+fn may_hold(text: &str) -> bool {
+    let mut digits = 0;
+    text.bytes().any(|it| {
+        digits += usize::from(it.is_ascii_digit());
+        matches!(it, b'@' | b'/') || digits >= FEWEST_DIGITS
+    })
 }
 
 #[cfg(test)]

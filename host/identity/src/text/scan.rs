@@ -88,6 +88,9 @@ pub(super) fn scan(line: &str, region: &str, found: &mut Vec<Claim>) {
     let lower = line.to_lowercase();
     for word in lower.split(|it: char| it.is_whitespace() || matches!(it, ',' | ';' | '<' | '>' | '(' | ')' | '"')) {
         let word = word.trim_end_matches(['.', '!', '?', ':']);
+        if !word.contains(['@', '/']) {
+            continue;
+        }
         if word.contains('@') && !word.starts_with('@') && !anothers(before(&lower, word)) {
             let address = word.rsplit(':').next().unwrap_or(word);
             found.extend(email(address).filter(|it| it.reach == Reach::Person).map(|it| Claim::Email(it.value)));
