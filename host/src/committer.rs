@@ -19,6 +19,8 @@ const POSTGRES_WRITERS: i64 = 2;
 pub const REDRIVE_SHARD: i64 = 100;
 /// The row in the sums for what is sent.
 pub const DELIVERY_SHARD: i64 = 101;
+/// The row in the sums for what follows from merges.
+pub const PEOPLE_SHARD: i64 = 102;
 
 /// The way to the writers. Dropping every clone ends them, after what waits is committed.
 #[derive(Clone)]

@@ -51,6 +51,10 @@ pub enum Outbox {}
 pub enum Attempt {}
 /// Names an API token.
 pub enum Token {}
+/// Names a merge.
+pub enum Merge {}
+/// Names a question.
+pub enum Question {}
 
 impl Named for Workspace {
     const PREFIX: &'static str = "wsp";
@@ -85,6 +89,12 @@ impl Named for Attempt {
 impl Named for Token {
     const PREFIX: &'static str = "tok";
 }
+impl Named for Merge {
+    const PREFIX: &'static str = "mrg";
+}
+impl Named for Question {
+    const PREFIX: &'static str = "qst";
+}
 
 /// `wsp_…`
 pub type WorkspaceId = Id<Workspace>;
@@ -108,6 +118,10 @@ pub type OutboxId = Id<Outbox>;
 pub type AttemptId = Id<Attempt>;
 /// `tok_…`
 pub type TokenId = Id<Token>;
+/// `mrg_…`
+pub type MergeId = Id<Merge>;
+/// `qst_…`
+pub type QuestionId = Id<Question>;
 
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
@@ -147,6 +161,26 @@ impl<K: Named> fmt::Display for Id<K> {
 impl<K: Named> fmt::Debug for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl<K> Id<K> {
+    /// The id without its prefix.
+    #[must_use]
+    pub fn number(self) -> u128 {
+        self.ulid.0
+    }
+
+    /// The id of this number.
+    #[must_use]
+    pub fn of_number(number: u128) -> Self {
+        Self { ulid: Ulid(number), kind: PhantomData }
+    }
+
+    /// When it was made, milliseconds since 1970 UTC.
+    #[must_use]
+    pub fn made_at(self) -> u64 {
+        self.ulid.timestamp_ms()
     }
 }
 

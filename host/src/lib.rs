@@ -10,6 +10,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod operations;
+pub mod people;
 pub mod plugin;
 pub mod poll;
 pub mod reading;

@@ -1,19 +1,22 @@
-//! `contact list`, `contact show`
+//! `contact list`, `contact show`, `contact why`, `contact merge`, `contact unmerge`
 
 use patchbay_host::hub::Hub;
 use patchbay_host::ids::ContactId;
+use patchbay_host::rules::identity::{Heard, normalise};
 use patchbay_host::store::leads::{LeadFilter, Of};
+use patchbay_schemas::Identity;
+use patchbay_schemas::manifest::HandleScope;
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
-use super::output::{Out, Table, time};
+use super::output::{Out, Table, clean, time};
 use super::view;
 
 #[derive(clap::Subcommand)]
 pub enum Contacts {
     /// List people, newest first
     List {
-        /// Only who has this phone (+79123456789), e-mail or account
+        /// Only who has this phone or e-mail address, in any spelling, or this account (telegram:1111111)
         #[arg(long)]
         search: Option<String>,
         /// Only older than this one
@@ -31,19 +34,50 @@ pub enum Contacts {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
+    /// Show who said what of a person and when, and why all of it is one
+    Why {
+        /// con_…
+        id: ContactId,
+    },
+    /// Say that two contacts are one person, whatever the rules find
+    Merge {
+        /// con_…
+        one: ContactId,
+        /// con_…
+        other: ContactId,
+    },
+    /// Take a contact out of the person that it is shown as; no rule joins them again
+    Unmerge {
+        /// con_…, as `contact why` names it
+        id: ContactId,
+    },
 }
+
+/// Who decides what is decided here.
+const AUTHOR: &str = "command line";
 
 impl Contacts {
     pub async fn run(self, out: Out, hub: &Hub) -> Result<(), Failure> {
         match self {
             Self::List { search, before, limit } => list(out, hub, search.as_deref(), before, limit).await,
             Self::Show { id, limit } => show(out, hub, id, limit).await,
+            Self::Why { id } => why(out, hub, id).await,
+            Self::Merge { one, other } => {
+                let shown = hub.merge_contacts(hub.workspace.id, (one, other), AUTHOR).await?;
+                out.answer(&json!({ "contact": shown }), || format!("one person from now on: {shown}\n"))
+            }
+            Self::Unmerge { id } => {
+                let shown = hub.unmerge_contact(hub.workspace.id, id, AUTHOR).await?;
+                let told: Vec<String> = shown.iter().map(ToString::to_string).collect();
+                out.answer(&json!({ "contacts": shown }), || format!("two people from now on: {}\n", told.join(", ")))
+            }
         }
     }
 }
 
 async fn list(out: Out, hub: &Hub, search: Option<&str>, before: Option<ContactId>, limit: i64) -> Result<(), Failure> {
-    let contacts = hub.store.contacts(hub.workspace.id, search, before, limit).await?;
+    let wanted = search.map(|it| one_form(it, &hub.workspace.region));
+    let contacts = hub.store.contacts(hub.workspace.id, wanted.as_deref(), before, limit).await?;
     out.answer(&contacts, || {
         let mut table = Table::new(["ID", "NAME", "KNOWN BY", "SINCE"]);
         for it in &contacts {
@@ -76,4 +110,57 @@ async fn show(out: Out, hub: &Hub, id: ContactId, limit: i64) -> Result<(), Fail
         }
         format!("{}\nLeads, {}\n{}\n{}", view::contact(&contact), view::count(leads.len(), "lead"), table.text(), view::timeline(&timeline))
     })
+}
+
+/// What is looked for, as it is stored: a phone or an address in its one form, anything else as it is.
+fn one_form(search: &str, region: &str) -> String {
+    let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor };
+    let identity = if search.contains('@') { Identity::email(search) } else { Identity::phone(search) };
+    normalise(&identity, heard).map_or_else(|| search.trim().to_owned(), |it| it.key.value)
+}
+
+async fn why(out: Out, hub: &Hub, id: ContactId) -> Result<(), Failure> {
+    let why = hub.why(hub.workspace.id, id).await?;
+    out.answer(&why, || {
+        let mut said = Table::new(["CONTACT", "SAID", "BY", "NAME", "KNOWN BY"]);
+        for it in &why.sources {
+            let known: Vec<&str> = it.identities.iter().map(|it| it.value.as_str()).collect();
+            said.wide_row([
+                it.id.to_string(),
+                time(it.said_at),
+                it.connection.clone(),
+                it.name.clone().unwrap_or_default(),
+                known.join(", "),
+            ]);
+        }
+        let mut text = format!("{}\n{}", view::contact(&why.contact), said.text());
+        for it in &why.merges {
+            text += &format!("\n{} was joined to {}, {}, by {}\n", it.from, it.into, time(it.at), clean(&it.author));
+            for reason in &it.reasons {
+                let bits = if reason.milli == 0 { String::new() } else { format!(" ({:+.1} bits)", f64::from(reason.milli) / 1000.0) };
+                text += &format!("  {}{bits}\n", reason.words);
+            }
+            if let (Some(at), Some(by)) = (it.undone_at, &it.undone_by) {
+                text += &format!("  taken back {} by {}\n", time(at), clean(by));
+            }
+        }
+        for it in &why.apart {
+            text += &format!("\nsomebody said that {it} is another person\n");
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_looked_for_in_any_spelling() {
+        for (search, is) in
+            [("8 (912) 345-67-89", "+79123456789"), ("An.Na@GoogleMail.com", "anna@gmail.com"), (" telegram:42 ", "telegram:42")]
+        {
+            assert_eq!(one_form(search, "RU"), is, "{search}");
+        }
+    }
 }

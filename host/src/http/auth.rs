@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 
 use super::App;
 use super::error::ApiError;
-use crate::ids::WorkspaceId;
+use crate::ids::{TokenId, WorkspaceId};
 
 /// What every token begins with.
 const PREFIX: &str = "pb_";
@@ -23,6 +23,8 @@ const MAX_TOKEN: usize = 128;
 pub struct Caller {
     /// The workspace that the token opens.
     pub workspace: WorkspaceId,
+    /// The token: it signs what is decided with it.
+    pub token: TokenId,
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
@@ -33,8 +35,8 @@ impl FromRequestParts<Arc<App>> for Caller {
         if !token.starts_with(PREFIX) || token.len() > MAX_TOKEN {
             return Err(ApiError::WrongToken);
         }
-        let workspace = app.hub.store.token_workspace(token).await?.ok_or(ApiError::WrongToken)?;
-        Ok(Self { workspace })
+        let (workspace, token) = app.hub.store.token_workspace(token).await?.ok_or(ApiError::WrongToken)?;
+        Ok(Self { workspace, token })
     }
 }
 

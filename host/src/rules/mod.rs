@@ -5,4 +5,5 @@ pub mod delivery;
 pub mod identity;
 pub mod ingest;
 pub mod retry;
+pub mod survivorship;
 pub mod verify;

@@ -17,7 +17,7 @@ pub struct Finding {
 const NAMED: i64 = 10;
 
 /// A rule and the query whose every row is a violation: its first column names it.
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 14] = [
     (
         "received = accepted + duplicate + ignored + refused + dead",
         "select connection_id || ': received ' || sum(received) || ', outcomes ' || sum(accepted + duplicate + ignored + refused + dead) \
@@ -93,6 +93,14 @@ const RULES: [(&str, &str); 13] = [
     (
         "a merged contact is shown by one that is not merged itself",
         "select c.id from contacts c left join contacts o on o.id = c.merged_into where c.merged_into is not null and (o.id is null or o.merged_into is not null)",
+    ),
+    (
+        "a merged contact is joined to another by a merge that stands, and such merges join contacts of one person",
+        "select c.id from contacts c where c.merged_into is not null and not exists \
+         (select 1 from merges m where m.undone_at is null and m.from_id = c.id) and not exists \
+         (select 1 from merges m where m.undone_at is null and m.into_id = c.id) union all \
+         select m.id from merges m join contacts a on a.id = m.from_id join contacts b on b.id = m.into_id \
+         where m.undone_at is null and coalesce(a.merged_into, a.id) <> coalesce(b.merged_into, b.id)",
     ),
     (
         "whatever waits in the outbox stands in a lane that is served",

@@ -11,6 +11,7 @@ use super::ingest::{identity_kind, lead_state};
 use super::{Record, Store, StoreError, Value};
 use crate::clock::timestamp;
 use crate::ids::{ContactId, ConversationId, InteractionId, LeadId, WorkspaceId};
+use crate::rules::survivorship::{self, Claim};
 
 /// An interaction as it stands in a timeline.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -60,6 +61,54 @@ pub struct LeadFilter {
     pub contact: Option<ContactId>,
     /// Only from this medium.
     pub channel: Option<String>,
+}
+
+/// What all sources of one person say.
+#[derive(Default)]
+struct Sources {
+    /// Name, company, city, language.
+    claims: [Vec<Claim>; 4],
+    identities: Vec<Identity>,
+    created_at: Option<patchbay_schemas::Timestamp>,
+}
+
+impl Sources {
+    /// One source: `name, company, city, language, said_at, created_at` from column 1 on.
+    fn hear(&mut self, row: &Record) -> sqlx::Result<()> {
+        let said_at = timestamp(row.int(5)?);
+        for (at, claims) in self.claims.iter_mut().enumerate() {
+            claims.extend(row.opt_text(at + 1)?.map(|value| Claim { value, said_at }));
+        }
+        let created_at = timestamp(row.int(6)?);
+        self.created_at = Some(self.created_at.map_or(created_at, |it| it.min(created_at)));
+        Ok(())
+    }
+
+    /// What several sources know is shown once, as the one says that vouches for it.
+    fn point(&mut self, identity: Identity) {
+        match self.identities.iter_mut().find(|it| it.kind == identity.kind && it.value == identity.value) {
+            Some(known) => {
+                if identity.assurance == Assurance::Vendor {
+                    known.assurance = Assurance::Vendor;
+                }
+                known.label = identity.label.or(known.label.take());
+            }
+            None => self.identities.push(identity),
+        }
+    }
+
+    fn show(&self, id: String) -> Contact {
+        let [names, companies, cities, languages] = &self.claims;
+        Contact {
+            id,
+            name: survivorship::name(names).map(str::to_owned),
+            company: survivorship::newest(companies).map(str::to_owned),
+            city: survivorship::newest(cities).map(str::to_owned),
+            language: survivorship::newest(languages).map(str::to_owned),
+            identities: self.identities.clone(),
+            created_at: self.created_at.unwrap_or(patchbay_schemas::Timestamp::UNIX_EPOCH),
+        }
+    }
 }
 
 const LEAD: &str = "l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, \
@@ -158,7 +207,7 @@ impl Store {
             let at = values.len();
             sql.push_str(&format!(
                 " and c.id in (select coalesce(o.merged_into, o.id) from identities i join contacts o on o.id = i.contact_id \
-                 where i.workspace_id = $1 and i.value = ${at})"
+                 where i.workspace_id = $1 and i.kind in ('phone', 'email', 'handle') and i.value = ${at})"
             ));
         }
         values.push(limit.into());
@@ -175,32 +224,25 @@ impl Store {
         }
         let list = (0..ids.len()).map(|at| format!("${}", at + 2)).collect::<Vec<_>>().join(",");
         let values = || std::iter::once(workspace.into()).chain(ids.iter().map(|it| Value::from(*it))).collect::<Vec<_>>();
+        let mut people: HashMap<String, Sources> = HashMap::new();
         let sql = format!(
-            "select coalesce(c.merged_into, c.id), i.kind, coalesce(i.shown, i.value), i.assurance, i.label from contacts c join identities i on i.contact_id = c.id \
-             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by i.created_at, i.kind, i.value"
+            "select coalesce(merged_into, id), name, company, city, language, said_at, created_at from contacts \
+             where workspace_id = $1 and (id in ({list}) or merged_into in ({list})) order by id"
         );
-        let mut identities: HashMap<String, Vec<Identity>> = HashMap::new();
+        for row in self.db.fetch(&sql, values()).await? {
+            people.entry(row.text(0)?).or_default().hear(&row)?;
+        }
+        let sql = format!(
+            "select coalesce(c.merged_into, c.id), i.kind, coalesce(i.shown, i.value), i.assurance, i.label from contacts c \
+             join identities i on i.contact_id = c.id \
+             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by c.id, i.kind, i.value"
+        );
         for row in self.db.fetch(&sql, values()).await? {
             let assurance = if row.text(3)? == "vendor" { Assurance::Vendor } else { Assurance::Stated };
             let identity = Identity { kind: identity_kind(&row.text(1)?)?, value: row.text(2)?, assurance, label: row.opt_text(4)? };
-            identities.entry(row.text(0)?).or_default().push(identity);
+            people.entry(row.text(0)?).or_default().point(identity);
         }
-        let sql = format!("select id, name, company, city, language, created_at from contacts where workspace_id = $1 and id in ({list})");
-        let mut found = HashMap::new();
-        for row in self.db.fetch(&sql, values()).await? {
-            let id = row.text(0)?;
-            let contact = Contact {
-                name: row.opt_text(1)?,
-                company: row.opt_text(2)?,
-                city: row.opt_text(3)?,
-                language: row.opt_text(4)?,
-                identities: identities.remove(&id).unwrap_or_default(),
-                created_at: timestamp(row.int(5)?),
-                id: id.clone(),
-            };
-            found.insert(id, contact);
-        }
-        Ok(ids.iter().filter_map(|it| found.get(&it.to_string()).cloned()).collect())
+        Ok(ids.iter().map(ToString::to_string).filter_map(|id| Some(people.get(&id)?.show(id))).collect())
     }
 
     /// Interactions, newest first, older than `before`.

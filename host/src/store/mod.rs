@@ -10,6 +10,7 @@ pub mod holds;
 pub mod ingest;
 pub mod leads;
 pub mod outbox;
+pub mod people;
 mod polls;
 mod state;
 #[cfg(test)]

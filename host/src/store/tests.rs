@@ -1,6 +1,7 @@
 //! The store, the same tests on SQLite and on PostgreSQL.
 
 mod holds;
+mod people;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -82,9 +83,14 @@ impl World {
     }
 
     fn said(&self, key: &str, identities: Vec<Identity>) -> Intake {
+        self.says(key, "Анна", identities)
+    }
+
+    /// Somebody with this name says something in a chat of their own.
+    fn says(&self, key: &str, name: &str, identities: Vec<Identity>) -> Intake {
         let body = EventBody::Message(Interaction {
             direction: Direction::In,
-            person: Person { identities, name: Name::full("Анна"), ..Person::default() },
+            person: Person { identities, name: Name::full(name), ..Person::default() },
             conversation: Some(ConversationRef { key: format!("chat-{key}"), title: None }),
             text: Some("Здравствуйте".to_owned()),
             author: None,
@@ -473,7 +479,7 @@ fn tokens_open_their_workspace_until_they_are_revoked() {
     on_both("tokens", |world| async move {
         let workspace = world.origin.workspace;
         let (id, token) = world.store.create_token(workspace, "test").await.unwrap();
-        assert_eq!(world.store.token_workspace(&token).await.unwrap(), Some(workspace));
+        assert_eq!(world.store.token_workspace(&token).await.unwrap().map(|it| it.0), Some(workspace));
         assert_eq!(world.store.token_workspace("pb_other").await.unwrap(), None);
         assert!(world.store.revoke_token(workspace, id).await.unwrap());
         assert_eq!(world.store.token_workspace(&token).await.unwrap(), None);

@@ -35,11 +35,11 @@ impl Store {
         Ok((id, token))
     }
 
-    /// The workspace that a token opens.
-    pub async fn token_workspace(&self, token: &str) -> Result<Option<WorkspaceId>, StoreError> {
-        let sql = "select workspace_id from tokens where hash = $1 and revoked_at is null";
+    /// The workspace that a token opens, and the token's id.
+    pub async fn token_workspace(&self, token: &str) -> Result<Option<(WorkspaceId, TokenId)>, StoreError> {
+        let sql = "select workspace_id, id from tokens where hash = $1 and revoked_at is null";
         let row = self.db.fetch_optional(sql, vec![hash(token).into()]).await?;
-        Ok(row.map(|it| it.id(0)).transpose()?)
+        Ok(row.map(|it| Ok::<_, sqlx::Error>((it.id(0)?, it.id(1)?))).transpose()?)
     }
 
     /// The tokens of a workspace.

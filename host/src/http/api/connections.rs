@@ -113,7 +113,7 @@ pub(super) struct Query {
 #[utoipa::path(get, path = "/connections", tag = "connections", params(Query), responses((status = 200, body = Page<ConnectionView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<ConnectionView>>, ApiError> {
     let found = app.hub.store.connections(workspace, query.cursor, query.limit.and_one()).await?;
@@ -130,7 +130,7 @@ pub(super) async fn list(
 #[utoipa::path(post, path = "/connections", tag = "connections", request_body = New, responses((status = 201, body = ConnectionView)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Body(new): Body<New>,
 ) -> Result<impl IntoResponse, ApiError> {
     let New { connector, name, config, networks } = new;
@@ -144,7 +144,7 @@ pub(super) async fn create(
     responses((status = 200, body = ConnectionView)))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Connection>,
 ) -> Result<Json<ConnectionView>, ApiError> {
     shown(&app, workspace, id).await
@@ -156,7 +156,7 @@ pub(super) async fn read(
     request_body = Change, responses((status = 200, body = ConnectionView)))]
 pub(super) async fn update(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Connection>,
     Body(change): Body<Change>,
 ) -> Result<Json<ConnectionView>, ApiError> {
@@ -170,7 +170,7 @@ pub(super) async fn update(
     responses((status = 200, body = ConnectionView)))]
 pub(super) async fn pause(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Connection>,
 ) -> Result<Json<ConnectionView>, ApiError> {
     app.hub.set_connection_state(workspace, id, ConnectionState::Paused).await?;
@@ -182,7 +182,7 @@ pub(super) async fn pause(
     responses((status = 200, body = ConnectionView)))]
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Connection>,
 ) -> Result<Json<ConnectionView>, ApiError> {
     app.hub.set_connection_state(workspace, id, ConnectionState::Active).await?;
@@ -195,7 +195,7 @@ pub(super) async fn resume(
     responses((status = 200, body = Tested)))]
 pub(super) async fn test(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Connection>,
 ) -> Result<Json<Tested>, ApiError> {
     Ok(Json(match app.hub.test_connection(workspace, id).await {
@@ -210,7 +210,7 @@ pub(super) async fn test(
     responses((status = 204, description = "it is gone")))]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Connection>,
 ) -> Result<StatusCode, ApiError> {
     app.hub.set_connection_state(workspace, id, ConnectionState::Removed).await?;

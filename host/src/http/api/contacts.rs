@@ -7,9 +7,9 @@ use axum::extract::State;
 use patchbay_schemas::manifest::HandleScope;
 use patchbay_schemas::{Contact, Identity};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{At, Params};
+use super::extract::{At, Body, Params};
 use super::interactions::Span;
 use super::page::{Limit, Page};
 use crate::http::App;
@@ -19,6 +19,7 @@ use crate::ids::{self, ContactId, WorkspaceId};
 use crate::operations::OperationError;
 use crate::rules::identity::{Heard, normalise};
 use crate::store::leads::{InteractionView, Of};
+use crate::store::people::Why;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +42,7 @@ pub(super) struct Query {
     responses((status = 200, body = ref("#/components/schemas/page.contact.json"))))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<Contact>>, ApiError> {
     let wanted = match (query.phone, query.email) {
@@ -59,7 +60,7 @@ pub(super) async fn list(
     responses((status = 200, body = ref("#/components/schemas/contact.json"))))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Contact>,
 ) -> Result<Json<Contact>, ApiError> {
     Ok(Json(found(&app, workspace, id).await?))
@@ -70,12 +71,59 @@ pub(super) async fn read(
     responses((status = 200, body = Page<InteractionView>)))]
 pub(super) async fn timeline(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Contact>,
     Params(span): Params<Span>,
 ) -> Result<Json<Page<InteractionView>>, ApiError> {
     let shown = found(&app, workspace, id).await?;
     span.page(&app, workspace, Of::Contact(shown.id.parse().unwrap_or(id))).await
+}
+
+/// Who said what of a person and when, and why all of it is one: every merge with its reasons, those that were taken back too.
+#[utoipa::path(get, path = "/contacts/{id}/why", tag = "contacts", params(("id" = String, Path, description = "`con_…`")),
+    responses((status = 200, body = Why)))]
+pub(super) async fn why(
+    State(app): State<Arc<App>>,
+    Caller { workspace, .. }: Caller,
+    At(id): At<ids::Contact>,
+) -> Result<Json<Why>, ApiError> {
+    Ok(Json(app.hub.why(workspace, id).await?))
+}
+
+/// With whom a contact is merged.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct With {
+    /// The other contact: `con_…`
+    with: ContactId,
+}
+
+/// Says that two contacts are one person, whatever the rules find. Nothing of either is lost, and it can be taken back.
+#[utoipa::path(post, path = "/contacts/{id}/merge", tag = "contacts", params(("id" = String, Path, description = "`con_…`")), request_body = With,
+    responses((status = 200, description = "the person, shown by the older contact", body = ref("#/components/schemas/contact.json"))))]
+pub(super) async fn merge(
+    State(app): State<Arc<App>>,
+    Caller { workspace, token }: Caller,
+    At(id): At<ids::Contact>,
+    Body(With { with }): Body<With>,
+) -> Result<Json<Contact>, ApiError> {
+    let shown = app.hub.merge_contacts(workspace, (id, with), &token.to_string()).await?;
+    app.wake.notify_waiters();
+    Ok(Json(found(&app, workspace, shown).await?))
+}
+
+/// Takes a contact, and whoever was merged into it before, out of the person that it is shown as. Both are as they were, what came in since goes to
+/// whose it is, and no rule joins them again.
+#[utoipa::path(post, path = "/contacts/{id}/unmerge", tag = "contacts", params(("id" = String, Path, description = "`con_…`, as `sources` of why names it")),
+    responses((status = 200, description = "the contact that was taken out", body = ref("#/components/schemas/contact.json"))))]
+pub(super) async fn unmerge(
+    State(app): State<Arc<App>>,
+    Caller { workspace, token }: Caller,
+    At(id): At<ids::Contact>,
+) -> Result<Json<Contact>, ApiError> {
+    app.hub.unmerge_contact(workspace, id, &token.to_string()).await?;
+    app.wake.notify_waiters();
+    Ok(Json(found(&app, workspace, id).await?))
 }
 
 async fn found(app: &App, workspace: WorkspaceId, id: ContactId) -> Result<Contact, ApiError> {

@@ -33,7 +33,7 @@ pub(super) struct Query {
     responses((status = 200, body = ref("#/components/schemas/page.conversation.json"))))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<Conversation>>, ApiError> {
     let found = app.hub.store.conversations(workspace, query.cursor, query.limit.and_one()).await?;
@@ -45,7 +45,7 @@ pub(super) async fn list(
     responses((status = 200, body = ref("#/components/schemas/conversation.json"))))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Conversation>,
 ) -> Result<Json<Conversation>, ApiError> {
     let found = app.hub.store.conversation(workspace, id).await?;

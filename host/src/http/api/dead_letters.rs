@@ -122,7 +122,7 @@ pub(super) struct Failed {
 #[utoipa::path(get, path = "/dead-letters", tag = "dead letters", params(Query), responses((status = 200, body = Page<DeadLetter>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<DeadLetter>>, ApiError> {
     let before = query.cursor.map(|it| it.0);
@@ -135,7 +135,7 @@ pub(super) async fn list(
     params(("id" = String, Path, description = "`dlv_…`, `evt_…` or `out_…`")))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<DeadLetter>, ApiError> {
     Ok(Json(found(&app, workspace, &id).await?))
@@ -146,7 +146,7 @@ pub(super) async fn read(
     params(("id" = String, Path, description = "`dlv_…`, `evt_…` or `out_…`")))]
 pub(super) async fn redrive(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Redriven>, ApiError> {
     let letter = found(&app, workspace, &id).await?;
@@ -159,7 +159,7 @@ pub(super) async fn redrive(
 #[utoipa::path(post, path = "/dead-letters/redrive", tag = "dead letters", request_body = Many, responses((status = 200, body = Done)))]
 pub(super) async fn redrive_many(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Body(many): Body<Many>,
 ) -> Result<Json<Done>, ApiError> {
     let mut done = matching(&app, workspace, &many).await?;

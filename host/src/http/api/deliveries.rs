@@ -41,7 +41,7 @@ pub(super) struct Query {
 #[utoipa::path(get, path = "/deliveries", tag = "deliveries", params(Query), responses((status = 200, body = Page<DeliveryView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<DeliveryView>>, ApiError> {
     let filter = Filter {
@@ -60,7 +60,7 @@ pub(super) async fn list(
     responses((status = 200, body = DeliveryView)))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Delivery>,
 ) -> Result<Json<DeliveryView>, ApiError> {
     let found = app.hub.store.delivery(workspace, id).await?;
@@ -73,7 +73,7 @@ pub(super) async fn read(
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
 pub(super) async fn body(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Delivery>,
 ) -> Result<impl IntoResponse, ApiError> {
     let found = app.hub.store.delivery(workspace, id).await?;

@@ -27,7 +27,7 @@ pub(super) struct Findings {
 
 /// Looks at every rule, in the whole hub: only tokens of the first workspace may ask.
 #[utoipa::path(get, path = "/doctor", tag = "doctor", responses((status = 200, body = Findings)))]
-pub(super) async fn examine(State(app): State<Arc<App>>, Caller { workspace }: Caller) -> Result<Json<Findings>, ApiError> {
+pub(super) async fn examine(State(app): State<Arc<App>>, Caller { workspace, .. }: Caller) -> Result<Json<Findings>, ApiError> {
     if workspace != app.hub.workspace.id {
         return Err(ApiError::FirstWorkspaceOnly);
     }

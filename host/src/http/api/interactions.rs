@@ -74,7 +74,7 @@ impl Query {
 #[utoipa::path(get, path = "/interactions", tag = "interactions", params(Query), responses((status = 200, body = Page<InteractionView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<InteractionView>>, ApiError> {
     let of = query.of()?;
@@ -86,7 +86,7 @@ pub(super) async fn list(
     responses((status = 200, body = InteractionView)))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Interaction>,
 ) -> Result<Json<InteractionView>, ApiError> {
     let found = app.hub.store.interaction(workspace, id).await?;

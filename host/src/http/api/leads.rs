@@ -68,7 +68,7 @@ pub(super) struct Query {
     responses((status = 200, body = ref("#/components/schemas/page.lead.json"))))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<Lead>>, ApiError> {
     let filter = LeadFilter { stage: query.stage.map(|it| it.as_str().to_owned()), contact: query.contact, channel: query.channel };
@@ -79,7 +79,11 @@ pub(super) async fn list(
 /// One lead with its person.
 #[utoipa::path(get, path = "/leads/{id}", tag = "leads", params(("id" = String, Path, description = "`lead_…`")),
     responses((status = 200, body = ref("#/components/schemas/lead.json"))))]
-pub(super) async fn read(State(app): State<Arc<App>>, Caller { workspace }: Caller, At(id): At<ids::Lead>) -> Result<Json<Lead>, ApiError> {
+pub(super) async fn read(
+    State(app): State<Arc<App>>,
+    Caller { workspace, .. }: Caller,
+    At(id): At<ids::Lead>,
+) -> Result<Json<Lead>, ApiError> {
     let found = app.hub.store.lead(workspace, id).await?;
     Ok(Json(found.ok_or_else(|| OperationError::NotFound(format!("lead {id}")))?))
 }
@@ -89,7 +93,7 @@ pub(super) async fn read(State(app): State<Arc<App>>, Caller { workspace }: Call
     responses((status = 200, body = Page<InteractionView>)))]
 pub(super) async fn timeline(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Lead>,
     Params(span): Params<Span>,
 ) -> Result<Json<Page<InteractionView>>, ApiError> {

@@ -54,7 +54,7 @@ pub(super) struct Waiting {
     request_body = NewMessage, responses((status = 202, body = Waiting)))]
 pub(super) async fn send(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Conversation>,
     Body(message): Body<Map<String, Value>>,
 ) -> Result<impl IntoResponse, ApiError> {

@@ -77,7 +77,7 @@ pub(super) struct Query {
 #[utoipa::path(get, path = "/outbox", tag = "outbox", params(Query), responses((status = 200, body = Page<OutboxView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<OutboxView>>, ApiError> {
     let filter = Filter {
@@ -96,7 +96,7 @@ pub(super) async fn list(
     responses((status = 200, body = Tried)))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     At(id): At<ids::Outbox>,
 ) -> Result<Json<Tried>, ApiError> {
     let found = app.hub.store.outbox_row(workspace, id).await?;

@@ -41,7 +41,7 @@ pub(super) struct Query {
 #[utoipa::path(get, path = "/sums", tag = "sums", params(Query), responses((status = 200, body = Page<SumsView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Caller { workspace }: Caller,
+    Caller { workspace, .. }: Caller,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<SumsView>>, ApiError> {
     let all = app.hub.store.sums(workspace).await?;

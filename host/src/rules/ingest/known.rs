@@ -4,22 +4,26 @@ use std::collections::{HashMap, HashSet};
 
 use patchbay_schemas::{Detail, Qualification, Responsible, Stage, Temperature, Timestamp};
 
-use super::{CallState, Intake, Reading};
+use super::{CallState, Intake, Reading, Said};
 use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, LeadId, WorkspaceId};
-use crate::rules::identity::{Heard, IdentityKey, normalise};
+use crate::rules::identity::IdentityKey;
 
 /// What the database knows about the keys of a batch. The planner keeps it up to date with what it plans.
 #[derive(Debug, Default)]
 pub struct Known {
     /// Event keys that were there before.
     pub events: HashSet<(ConnectionId, String)>,
-    /// Whose identities these are: the contact that shows the person (merges followed).
-    pub identities: HashMap<(WorkspaceId, IdentityKey), ContactId>,
+    /// The contact of a source that said exactly this before: by its first identity and the fingerprint of all.
+    pub records: HashMap<(WorkspaceId, IdentityKey, String), ContactId>,
+    /// Somebody who is known by each identity: one of several, always the same.
+    pub identities: HashMap<(WorkspaceId, IdentityKey), Holder>,
+    /// The contact that shows a merged one.
+    pub shown_by: HashMap<ContactId, ContactId>,
     /// Conversations by the vendor's key.
     pub conversations: HashMap<(ConnectionId, String), ConversationState>,
     /// Calls by the vendor's id.
     pub calls: HashMap<(ConnectionId, String), CallState>,
-    /// The contacts above.
+    /// The people above, by the contact that shows each.
     pub contacts: HashMap<ContactId, ContactState>,
     /// Open leads of these contacts, oldest first; and leads that a sink's records point at.
     pub leads: HashMap<LeadId, LeadState>,
@@ -29,6 +33,34 @@ pub struct Known {
     pub quarantine: HashMap<ConnectionId, Quarantine>,
     /// Dead deliveries on which the connector failed, by their fingerprint.
     pub failed: HashMap<(ConnectionId, String), Vec<DeliveryId>>,
+}
+
+impl Known {
+    /// The contact that shows this one.
+    #[must_use]
+    pub fn shown(&self, contact: ContactId) -> ContactId {
+        self.shown_by.get(&contact).copied().unwrap_or(contact)
+    }
+
+    /// The person that a contact belongs to.
+    #[must_use]
+    pub fn person(&self, contact: ContactId) -> Option<&ContactState> {
+        self.contacts.get(&self.shown(contact))
+    }
+
+    /// The same, to be changed; a new one where nothing is known.
+    pub fn person_mut(&mut self, contact: ContactId) -> &mut ContactState {
+        self.contacts.entry(self.shown(contact)).or_default()
+    }
+}
+
+/// Somebody who is known by an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The contact that has it.
+    pub contact: ContactId,
+    /// People with different names are known by it: it joins nobody by itself.
+    pub shared: bool,
 }
 
 /// What a connection holds of refused and dead deliveries.
@@ -56,19 +88,21 @@ impl Quarantine {
     }
 }
 
-/// A contact as it is shown.
+/// A person: what all contacts that are shown as one say together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContactState {
-    /// The shown name.
-    pub name: Option<String>,
-    /// The shown company.
+    /// Every name that some source says.
+    pub names: Vec<String>,
+    /// A company.
     pub company: Option<String>,
-    /// The shown city.
+    /// A city.
     pub city: Option<String>,
-    /// The shown language.
+    /// A language.
     pub language: Option<String>,
     /// True when some identity leads to the person.
     pub reachable: bool,
+    /// True when somebody parted them from another: they are not joined to anybody who was there before without all of it looked at.
+    pub guarded: bool,
     /// The lead that new interactions join.
     pub open_lead: Option<LeadId>,
 }
@@ -78,7 +112,7 @@ pub struct ContactState {
 pub struct ConversationState {
     /// Its id.
     pub id: ConversationId,
-    /// The person on the other side (merges followed).
+    /// The contact on the other side when it began.
     pub contact: ContactId,
 }
 
@@ -87,7 +121,7 @@ pub struct ConversationState {
 pub struct LeadState {
     /// Its workspace.
     pub workspace: WorkspaceId,
-    /// Its contact, as opened.
+    /// The contact that opened it.
     pub contact: ContactId,
     /// Title.
     pub title: String,
@@ -110,8 +144,8 @@ pub struct LeadState {
 pub struct Keys {
     /// Event keys.
     pub events: HashSet<(ConnectionId, String)>,
-    /// Identities.
-    pub identities: HashSet<(WorkspaceId, IdentityKey)>,
+    /// Identities, each with the fingerprint of what was said together with it.
+    pub identities: HashSet<(WorkspaceId, IdentityKey, String)>,
     /// Conversations.
     pub conversations: HashSet<(ConnectionId, String)>,
     /// Calls.
@@ -125,29 +159,27 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The keys of a batch. `region` gives the region of a workspace.
-    pub fn of<'r>(batch: &[Intake], region: impl Fn(WorkspaceId) -> &'r str) -> Self {
+    /// The keys of a batch; `said` is what [`super::sayings`] gives for each delivery.
+    #[must_use]
+    pub fn of(batch: &[Intake], said: &[Vec<Option<Said>>]) -> Self {
         let mut keys = Self::default();
-        for intake in batch {
+        for (intake, said) in batch.iter().zip(said) {
             keys.fingerprints.extend(intake.fingerprint.iter().map(|it| (intake.origin.connection, it.clone())));
             let Reading::Events(events) = &intake.reading else {
                 keys.troubled.insert(intake.origin.connection);
                 continue;
             };
             let origin = &intake.origin;
-            let connection = origin.connection.to_string();
-            let heard =
-                Heard { region: region(origin.workspace), connector: &origin.connector, connection: &connection, handles: origin.handles };
+            for said in said.iter().flatten() {
+                let identities = said.identities.iter();
+                keys.identities.extend(identities.map(|it| (origin.workspace, it.key.clone(), said.fingerprint.clone())));
+            }
             for event in events {
                 keys.events.insert((origin.connection, event.key.clone()));
                 let Ok(body) = &event.body else {
                     keys.troubled.insert(origin.connection);
                     continue;
                 };
-                if let Some(person) = super::people::person(body) {
-                    let normalised = person.identities.iter().filter_map(|it| normalise(it, heard));
-                    keys.identities.extend(normalised.map(|it| (origin.workspace, it.key)));
-                }
                 if let Some(thread) = body.interaction().and_then(|it| it.conversation.as_ref()) {
                     keys.conversations.insert((origin.connection, thread.key.clone()));
                 }

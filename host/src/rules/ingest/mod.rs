@@ -12,12 +12,13 @@ mod plan;
 mod planner;
 
 pub use call::{CallState, Step};
-pub use known::{ContactState, ConversationState, Keys, Known, LeadState, Quarantine};
+pub use known::{ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine};
+pub use people::{Assurance, Said, SaidIdentity, sayings};
 pub use plan::{
-    Ask, ChangedCall, Counted, NewClaim, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead,
-    NewOutbox, Plan, Repeated,
+    Ask, ChangedCall, Counted, Filled, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewMerge,
+    NewOutbox, NewVerdict, Plan, Repeated,
 };
-pub use planner::{Context, Planner, Settings};
+pub use planner::{Context, Planner, Settings, title};
 
 use patchbay_schemas::manifest::HandleScope;
 use patchbay_schemas::{EventBody, Timestamp};

@@ -1,12 +1,12 @@
 //! What a batch writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use patchbay_schemas::{Assurance, Timestamp};
+use patchbay_identity::compare::Reason;
+use patchbay_schemas::Timestamp;
 
-use super::{Cursor, LeadState, Outcome, Way};
-use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, OutboxId, WorkspaceId};
-use crate::rules::identity::IdentityKey;
+use super::{Cursor, LeadState, Outcome, SaidIdentity, Way};
+use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, MergeId, OutboxId, WorkspaceId};
 
 /// What a batch writes, in one transaction.
 #[derive(Debug, Default)]
@@ -17,16 +17,18 @@ pub struct Plan {
     pub repeated: Vec<Repeated>,
     /// New events, dead ones among them.
     pub events: Vec<NewEvent>,
-    /// New people.
+    /// New contacts.
     pub contacts: Vec<NewContact>,
-    /// Contacts whose shown values changed.
-    pub changed_contacts: BTreeSet<ContactId>,
-    /// Contacts that turned out to be one person: the first is shown by the second from now on.
-    pub merges: Vec<(ContactId, ContactId)>,
+    /// What became known of contacts that nothing points at.
+    pub filled: BTreeMap<ContactId, Filled>,
+    /// People who were there before and turned out to be one: the first is shown by the second from now on.
+    pub moved: Vec<(ContactId, ContactId)>,
+    /// Why contacts are one person.
+    pub merges: Vec<NewMerge>,
+    /// Contacts that are one person whatever is found out later.
+    pub verdicts: Vec<NewVerdict>,
     /// New identities.
     pub identities: Vec<NewIdentity>,
-    /// What was said of people.
-    pub claims: Vec<NewClaim>,
     /// New leads.
     pub leads: Vec<NewLead>,
     /// Leads that were there before and changed.
@@ -133,15 +135,34 @@ pub struct NewEvent {
     pub payload: String,
 }
 
-/// A row of `contacts`; its shown values stand in the planner's [`super::Known`].
+/// A row of `contacts`: what one source says of a person.
 #[derive(Debug)]
 pub struct NewContact {
     /// Its id.
     pub id: ContactId,
     /// Workspace.
     pub workspace: WorkspaceId,
-    /// When the hub first heard of the person.
+    /// Who says so.
+    pub connection: ConnectionId,
+    /// What it says.
+    pub says: Filled,
+    /// When it said so.
+    pub said_at: Timestamp,
+    /// When the hub first heard of it.
     pub created_at: Timestamp,
+}
+
+/// Claims of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Name.
+    pub name: Option<String>,
+    /// Company.
+    pub company: Option<String>,
+    /// City.
+    pub city: Option<String>,
+    /// Language.
+    pub language: Option<String>,
 }
 
 /// A row of `identities`.
@@ -149,37 +170,44 @@ pub struct NewContact {
 pub struct NewIdentity {
     /// Workspace.
     pub workspace: WorkspaceId,
-    /// Kind and value.
-    pub key: IdentityKey,
-    /// What was said, where that is another spelling.
-    pub shown: Option<String>,
     /// Whose it is.
     pub contact: ContactId,
-    /// Who vouches for it.
-    pub assurance: Assurance,
-    /// The name that people know a handle by.
-    pub label: Option<String>,
-    /// Who said so.
-    pub connection: ConnectionId,
-    /// When.
-    pub created_at: Timestamp,
+    /// Fingerprint of all that was said together with it.
+    pub said: String,
+    /// The identity.
+    pub identity: SaidIdentity,
+    /// People with different names are known by it.
+    pub shared: bool,
 }
 
-/// A row of `claims`.
+/// A row of `merges`.
 #[derive(Debug)]
-pub struct NewClaim {
+pub struct NewMerge {
+    /// Its id.
+    pub id: MergeId,
     /// Workspace.
     pub workspace: WorkspaceId,
-    /// Of whom it is said.
-    pub contact: ContactId,
-    /// `name`, `company`, `city` or `language`.
-    pub field: &'static str,
-    /// What is said.
-    pub value: String,
-    /// Who says so.
-    pub connection: ConnectionId,
+    /// The younger contact.
+    pub from: ContactId,
+    /// The older one.
+    pub into: ContactId,
+    /// Why.
+    pub reasons: Vec<Reason>,
     /// When.
-    pub claimed_at: Timestamp,
+    pub at: Timestamp,
+}
+
+/// A row of `verdicts`: one person, by the rules alone.
+#[derive(Debug)]
+pub struct NewVerdict {
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// A contact.
+    pub one: ContactId,
+    /// Another.
+    pub other: ContactId,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A row of `leads`.

@@ -5,7 +5,7 @@ use patchbay_schemas::{IdentityKind, Qualification, Responsible, Stage, Temperat
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, ContactId, LeadId};
 use crate::rules::identity::IdentityKey;
-use crate::rules::ingest::{CallState, ConversationState, Keys, Known, LeadState, Quarantine, Step};
+use crate::rules::ingest::{CallState, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Step};
 use crate::store::db::LookUp;
 use crate::store::{Record, Tx};
 
@@ -14,45 +14,55 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
     let mut contacts: Vec<ContactId> = Vec::new();
     let events = keys.events.into_iter().map(|(connection, key)| vec![connection.to_string(), key]).collect();
     let identities = keys.identities.into_iter();
-    let identities = identities.map(|(workspace, key)| vec![workspace.to_string(), key.kind.as_str().to_owned(), key.value]).collect();
+    let identities =
+        identities.map(|(workspace, key, said)| vec![workspace.to_string(), key.kind.as_str().to_owned(), key.value, said]).collect();
     let conversations = keys.conversations.into_iter().map(|(connection, key)| vec![connection.to_string(), key]).collect();
     let fingerprints = keys.fingerprints.into_iter().map(|(connection, it)| vec![connection.to_string(), it]).collect();
-    let sql = "with k(connection_id, key) as ({rows}), i(workspace_id, kind, value) as ({rows}), v(connection_id, key) as ({rows}), \
+    // Of all who are known by an identity: whoever said exactly this, and one who stands for the others.
+    let sql = "with k(connection_id, key) as ({rows}), i(workspace_id, kind, value, said) as ({rows}), v(connection_id, key) as ({rows}), \
                f(connection_id, fingerprint) as ({rows}) \
-               select 'event', e.connection_id, e.key, null, null from k \
+               select 'event', e.connection_id, e.key, null, null, null, null, null from k \
                join events e on e.connection_id = k.connection_id and e.key = k.key \
                union all \
-               select o.kind, o.workspace_id, o.value, null, coalesce(c.merged_into, c.id) from i \
+               select o.kind, o.workspace_id, o.value, o.contact_id, coalesce(c.merged_into, c.id), i.said, o.said, o.shared from i \
                join identities o on o.workspace_id = i.workspace_id and o.kind = i.kind and o.value = i.value \
-               join contacts c on c.id = o.contact_id \
+               and o.said in (i.said, (select min(m.said) from identities m where m.workspace_id = i.workspace_id and m.kind = i.kind \
+               and m.value = i.value)) join contacts c on c.id = o.contact_id \
                union all \
-               select 'conversation', o.connection_id, o.key, o.id, coalesce(c.merged_into, c.id) from v \
+               select 'conversation', o.connection_id, o.key, o.contact_id, coalesce(c.merged_into, c.id), o.id, null, null from v \
                join conversations o on o.connection_id = v.connection_id and o.key = v.key \
                join contacts c on c.id = o.contact_id \
                union all \
-               select 'failed', d.connection_id, d.fingerprint, d.id, null from f \
+               select 'failed', d.connection_id, d.fingerprint, d.id, null, null, null, null from f \
                join deliveries d on d.connection_id = f.connection_id and d.fingerprint = f.fingerprint and d.outcome = 'dead'";
     let keyed = [
         LookUp { columns: 2, rows: events },
-        LookUp { columns: 3, rows: identities },
+        LookUp { columns: 4, rows: identities },
         LookUp { columns: 2, rows: conversations },
         LookUp { columns: 2, rows: fingerprints },
     ];
-    for row in tx.look_up(sql, 5, keyed).await? {
+    for row in tx.look_up(sql, 8, keyed).await? {
         match row.text(0)?.as_str() {
             "event" => {
                 known.events.insert((row.id(1)?, row.text(2)?));
             }
             "failed" => known.failed.entry((row.id(1)?, row.text(2)?)).or_default().push(row.id(3)?),
             "conversation" => {
-                let contact = row.id(4)?;
-                contacts.push(contact);
-                known.conversations.insert((row.id(1)?, row.text(2)?), ConversationState { id: row.id(3)?, contact });
+                let contact = known.meet(row.id(3)?, row.id(4)?, &mut contacts);
+                known.conversations.insert((row.id(1)?, row.text(2)?), ConversationState { id: row.id(5)?, contact });
             }
             kind => {
-                let contact = row.id(4)?;
-                contacts.push(contact);
-                known.identities.insert((row.id(1)?, IdentityKey { kind: identity_kind(kind)?, value: row.text(2)? }), contact);
+                let (workspace, key) = (row.id(1)?, IdentityKey { kind: identity_kind(kind)?, value: row.text(2)? });
+                let contact = known.meet(row.id(3)?, row.id(4)?, &mut contacts);
+                let (asked, said) = (row.text(5)?, row.text(6)?);
+                let holder = Holder { contact, shared: row.int(7)? != 0 };
+                if asked == said {
+                    known.records.insert((workspace, key.clone(), said), contact);
+                    // Whoever stands for the others comes in a row of its own, unless it is this one.
+                    known.identities.entry((workspace, key)).or_insert(holder);
+                } else {
+                    known.identities.insert((workspace, key), holder);
+                }
             }
         }
     }
@@ -61,6 +71,17 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
     load_references(tx, keys.references, &mut known, &mut contacts).await?;
     load_contacts(tx, contacts, &mut known).await?;
     Ok(known)
+}
+
+impl Known {
+    /// Notes who shows a contact, and that this person must be loaded.
+    fn meet(&mut self, contact: ContactId, shown: ContactId, people: &mut Vec<ContactId>) -> ContactId {
+        if contact != shown {
+            self.shown_by.insert(contact, shown);
+        }
+        people.push(shown);
+        contact
+    }
 }
 
 /// Of a call's newest step.
@@ -83,21 +104,20 @@ async fn load_calls(
         tx.look_up(sql, 1, [LookUp { columns: 2, rows: rows.clone() }]).await?;
     }
     let sql = "with k(connection_id, call_id) as ({rows}) \
-               select n.connection_id, n.call_id, n.id, coalesce(c.merged_into, c.id), n.lead_id, n.conversation_id, n.occurred_at, \
-               coalesce(e.occurred_at, e.received_at), e.payload from k \
+               select n.connection_id, n.call_id, n.id, c.id, n.lead_id, n.conversation_id, n.occurred_at, \
+               coalesce(e.occurred_at, e.received_at), e.payload, coalesce(c.merged_into, c.id) from k \
                join interactions n on n.connection_id = k.connection_id and n.call_id = k.call_id \
                join contacts c on c.id = n.contact_id join events e on e.id = n.event_id";
-    for row in tx.look_up(sql, 9, [LookUp { columns: 2, rows }]).await? {
+    for row in tx.look_up(sql, 10, [LookUp { columns: 2, rows }]).await? {
         let Told { call } = row.json(8)?;
         let state = CallState {
             interaction: row.id(2)?,
-            contact: row.id(3)?,
+            contact: known.meet(row.id(3)?, row.id(9)?, contacts),
             lead: row.opt_id(4)?,
             conversation: row.opt_id(5)?,
             began_at: timestamp(row.int(6)?),
             step: Step { at: timestamp(row.int(7)?), call },
         };
-        contacts.push(state.contact);
         known.calls.insert((row.id(0)?, row.text(1)?), state);
     }
     Ok(())
@@ -128,7 +148,7 @@ async fn load_references(
                join leads l on l.id = r.local_id join contacts c on c.id = l.contact_id";
     for row in tx.look_up(sql, 16, [LookUp { columns: 2, rows }]).await? {
         let (lead, state) = lead_state(&row, 3)?;
-        contacts.push(row.id(2)?);
+        known.meet(state.contact, row.id(2)?, contacts);
         known.references.insert((row.id(0)?, row.text(1)?), lead);
         known.leads.insert(lead, state);
     }
@@ -146,29 +166,32 @@ async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Kn
         tx.look_up(sql, 1, keys()).await?;
     }
     let sql = "with k(id) as ({rows}) \
-               select c.id, c.name, c.company, c.city, c.language, \
-               case when exists (select 1 from identities i where i.contact_id = c.id) then 'yes' else 'no' end, \
+               select c.id, c.name, c.company, c.city, c.language, c.guarded, \
+               cast(case when exists (select 1 from identities i where i.contact_id = c.id) then 1 else 0 end as bigint), \
                l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
                l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
                from k join contacts c on c.id = k.id left join leads l on l.contact_id = c.id and l.stage in ('interest', 'lead') \
                union all \
-               select c.id, c.name, c.company, c.city, c.language, 'yes', \
+               select m.merged_into, m.name, m.company, m.city, m.language, m.guarded, 1, \
                l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
                l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
-               from k join contacts c on c.id = k.id join contacts m on m.merged_into = k.id join leads l on l.contact_id = m.id \
-               where l.stage in ('interest', 'lead')";
-    for row in tx.look_up(sql, 19, keys()).await? {
-        let contact = known.contacts.entry(row.id(0)?).or_default();
-        contact.name = row.opt_text(1)?;
-        contact.company = row.opt_text(2)?;
-        contact.city = row.opt_text(3)?;
-        contact.language = row.opt_text(4)?;
-        contact.reachable |= row.text(5)? == "yes";
-        if row.opt_text(6)?.is_some() {
-            let (lead, state) = lead_state(&row, 6)?;
-            contact.open_lead = Some(contact.open_lead.map_or(lead, |it| it.min(lead)));
-            known.leads.insert(lead, state);
+               from k join contacts m on m.merged_into = k.id left join leads l on l.contact_id = m.id and l.stage in ('interest', 'lead')";
+    for row in tx.look_up(sql, 20, keys()).await? {
+        let mut state = ContactState {
+            names: row.opt_text(1)?.into_iter().collect(),
+            company: row.opt_text(2)?,
+            city: row.opt_text(3)?,
+            language: row.opt_text(4)?,
+            guarded: row.int(5)? != 0,
+            reachable: row.int(6)? != 0,
+            open_lead: None,
+        };
+        if row.opt_text(7)?.is_some() {
+            let (lead, open) = lead_state(&row, 7)?;
+            state.open_lead = Some(lead);
+            known.leads.insert(lead, open);
         }
+        known.contacts.entry(row.id(0)?).or_default().absorb(state);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Commits a batch of deliveries: load what is known, plan, write, in one transaction.
 
 mod load;
+mod people;
 mod write;
 
 use std::collections::HashMap;
@@ -8,9 +9,10 @@ use std::collections::HashMap;
 use load::load;
 pub(super) use load::{identity_kind, lead_state};
 use write::write;
+pub(super) use write::write_leads;
 
 use super::{Store, StoreError, Tx};
-use crate::rules::ingest::{Committed, Context, Counted, Intake, Keys, Outcome, Planner};
+use crate::rules::ingest::{Committed, Context, Counted, Intake, Keys, Outcome, Planner, Said, sayings};
 
 /// How often a batch is begun anew when others wrote the same rows.
 const MAX_COLLISIONS: u32 = 20;
@@ -41,11 +43,12 @@ impl Store {
         contexts: &HashMap<crate::ids::WorkspaceId, Context>,
         shard: i64,
     ) -> Result<Vec<Committed>, StoreError> {
-        let keys = Keys::of(batch, |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
+        let said: Vec<Vec<Option<Said>>> = batch.iter().map(|it| said_in(it, contexts)).collect();
+        let keys = Keys::of(batch, &said);
         let mut tx = self.db.begin().await?;
         let known = load(&mut tx, keys).await?;
         let mut planner = Planner::new(&self.ids, contexts, known);
-        let outcomes = batch.iter().map(|it| planner.take(it)).collect();
+        let outcomes = batch.iter().zip(&said).map(|(it, said)| planner.take(it, said)).collect();
         let Planner { plan, known, .. } = planner;
         write(&mut tx, plan, &known, self.clock.now_ms(), shard).await?;
         tx.commit().await?;
@@ -62,7 +65,8 @@ impl Store {
         contexts: &HashMap<crate::ids::WorkspaceId, Context>,
         shard: i64,
     ) -> Result<Outcome, StoreError> {
-        let keys = Keys::of(std::slice::from_ref(intake), |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
+        let said = [said_in(intake, contexts)];
+        let keys = Keys::of(std::slice::from_ref(intake), &said);
         let mut tx = self.db.begin().await?;
         // Events that did not fit the schema may do so now.
         tx.execute("delete from events where delivery_id = $1 and state = 'dead'", vec![intake.id.into()]).await?;
@@ -70,7 +74,7 @@ impl Store {
         // The delivery is in the quarantine already: it takes no further place there.
         known.quarantine.clear();
         let mut planner = Planner::new(&self.ids, contexts, known);
-        let after = planner.take(intake).outcome;
+        let after = planner.take(intake, &said[0]).outcome;
         let Planner { mut plan, known, .. } = planner;
         let reason = plan.deliveries.pop().and_then(|it| it.reason);
         if let Some(counted) = plan.counted.get_mut(&intake.origin.connection) {
@@ -95,12 +99,17 @@ pub(super) async fn take_sent(
     intake: &Intake,
     contexts: &HashMap<crate::ids::WorkspaceId, Context>,
 ) -> sqlx::Result<()> {
-    let keys = Keys::of(std::slice::from_ref(intake), |it| contexts.get(&it).map_or("", |it| it.region.as_str()));
+    let said = [said_in(intake, contexts)];
+    let keys = Keys::of(std::slice::from_ref(intake), &said);
     let known = load(tx, keys).await?;
     let mut planner = Planner::new(&store.ids, contexts, known);
-    planner.take(intake);
+    planner.take(intake, &said[0]);
     let Planner { plan, known, .. } = planner;
     write(tx, plan, &known, store.clock.now_ms(), crate::committer::DELIVERY_SHARD).await
+}
+
+fn said_in(intake: &Intake, contexts: &HashMap<crate::ids::WorkspaceId, Context>) -> Vec<Option<Said>> {
+    sayings(intake, contexts.get(&intake.origin.workspace).map_or("", |it| it.region.as_str()))
 }
 
 fn is_collision(error: &sqlx::Error) -> bool {

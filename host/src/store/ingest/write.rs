@@ -1,21 +1,31 @@
 //! Writes a plan.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 
 use patchbay_schemas::{Qualification, Stage, Temperature, Timestamp};
 
-use crate::ids::{ConnectionId, ContactId, EventId, InteractionId, LeadId};
-use crate::rules::identity::IdentityKey;
-use crate::rules::ingest::{
-    ChangedCall, ContactState, Counted, Known, LeadState, NewClaim, NewContact, NewDelivery, NewEvent, NewIdentity, NewLead, Outcome, Plan,
-    Repeated,
-};
+use super::people::People;
+use crate::ids::{ConnectionId, EventId, InteractionId, LeadId};
+use crate::rules::ingest::{ChangedCall, Counted, Known, LeadState, NewDelivery, NewEvent, NewLead, Outcome, Plan, Repeated};
 use crate::store::Type::{Bytes, Int, Text};
 use crate::store::{Tx, Value};
 
 pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, shard: i64) -> sqlx::Result<()> {
     write_deliveries(tx, &plan.counted, plan.deliveries, plan.events);
-    write_people(tx, &plan.changed_contacts, plan.contacts, plan.merges, plan.identities, plan.claims, known, now).await?;
+    super::people::write(
+        tx,
+        People {
+            contacts: plan.contacts,
+            filled: plan.filled,
+            identities: plan.identities,
+            moved: plan.moved,
+            merges: plan.merges,
+            verdicts: plan.verdicts,
+        },
+        known,
+        now,
+    )
+    .await?;
     write_leads(tx, plan.leads, plan.changed_leads, now);
 
     let rows = plan.conversations.into_iter().map(|it| {
@@ -135,85 +145,7 @@ fn write_deliveries(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, deli
     tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Text], rows.collect());
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of a plan that concern people")]
-async fn write_people(
-    tx: &mut Tx,
-    changed: &BTreeSet<ContactId>,
-    contacts: Vec<NewContact>,
-    merges: Vec<(ContactId, ContactId)>,
-    identities: Vec<NewIdentity>,
-    claims: Vec<NewClaim>,
-    known: &Known,
-    now: i64,
-) -> sqlx::Result<()> {
-    let nobody = ContactState::default();
-    let shown = |id: &ContactId| known.contacts.get(id).unwrap_or(&nobody).clone();
-    let new: HashSet<ContactId> = contacts.iter().map(|it| it.id).collect();
-    let rows = contacts.into_iter().map(|it| {
-        let state = shown(&it.id);
-        let at = it.created_at.as_millisecond();
-        vec![
-            it.id.into(),
-            it.workspace.into(),
-            state.name.into(),
-            state.company.into(),
-            state.city.into(),
-            state.language.into(),
-            at.into(),
-            now.into(),
-        ]
-    });
-    let sql = "insert into contacts (id, workspace_id, name, company, city, language, created_at, updated_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
-
-    let rows = changed.iter().filter(|it| !new.contains(it)).map(|id| {
-        let state = shown(id);
-        vec![(*id).into(), state.name.into(), state.company.into(), state.city.into(), state.language.into(), now.into()]
-    });
-    let sql = "with k(id, name, company, city, language, at) as ({rows}) \
-               update contacts set name = k.name, company = k.company, city = k.city, language = k.language, updated_at = k.at \
-               from k where contacts.id = k.id";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
-
-    for (from, into) in merges {
-        let sql = "update contacts set merged_into = $2, updated_at = $3 where id = $1 or merged_into = $1";
-        tx.execute(sql, vec![from.into(), into.into(), now.into()]).await?;
-    }
-
-    let rows = identities.into_iter().map(|it| {
-        let IdentityKey { kind, value } = it.key;
-        let assurance = if it.assurance == patchbay_schemas::Assurance::Vendor { "vendor" } else { "stated" };
-        vec![
-            it.workspace.into(),
-            kind.as_str().into(),
-            value.into(),
-            it.shown.into(),
-            it.contact.into(),
-            assurance.into(),
-            it.label.into(),
-            it.connection.into(),
-            it.created_at.as_millisecond().into(),
-        ]
-    });
-    let sql = "insert into identities (workspace_id, kind, value, shown, contact_id, assurance, label, connection_id, created_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int], rows.collect());
-
-    let rows = claims.into_iter().map(|it| {
-        vec![
-            it.contact.into(),
-            it.field.into(),
-            it.connection.into(),
-            it.value.into(),
-            it.workspace.into(),
-            it.claimed_at.as_millisecond().into(),
-        ]
-    });
-    let sql = "insert into claims (contact_id, field, connection_id, value, workspace_id, claimed_at) {rows} on conflict do nothing";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
-    Ok(())
-}
-
-fn write_leads(tx: &mut Tx, leads: Vec<NewLead>, changed: BTreeMap<LeadId, LeadState>, now: i64) {
+pub(in crate::store) fn write_leads(tx: &mut Tx, leads: Vec<NewLead>, changed: BTreeMap<LeadId, LeadState>, now: i64) {
     let rows = leads.into_iter().map(|it| {
         let [title, stage, reason, return_at, responsible_id, responsible_name, next, qualification, temperature, tags] =
             columns(it.state.clone());

@@ -71,3 +71,31 @@ async fn a_connector_that_cannot_send_is_not_asked_to() {
     let answer = world.post(&format!("/conversations/{id}/messages"), &json!({ "text": "Hello" })).await;
     assert_eq!(answer.problem(), (404, "not_found".to_owned()));
 }
+
+#[tokio::test]
+async fn people_are_merged_and_parted_and_every_step_has_its_author() {
+    let world = World::open().await;
+    world.said(world.connection, "anna", "+79123456789").await;
+    world.said(world.connection, "ivan", "+79123456780").await;
+    let ids: Vec<String> =
+        world.get("/contacts").await.json()["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
+    let (ivan, anna) = (&ids[0], &ids[1]);
+    let merged = world.post(&format!("/contacts/{ivan}/merge"), &json!({ "with": anna })).await;
+    assert_eq!((merged.status, merged.json()["id"].as_str()), (StatusCode::OK, Some(anna.as_str())));
+    let again = world.post(&format!("/contacts/{anna}/merge"), &json!({ "with": ivan })).await;
+    assert_eq!(again.problem(), (409, "refused".to_owned()));
+    let why = world.get(&format!("/contacts/{ivan}/why")).await.json();
+    assert_eq!((why["contact"]["id"].as_str(), why["sources"].as_array().unwrap().len()), (Some(anna.as_str()), 2));
+    assert!(why["merges"][0]["author"].as_str().unwrap().starts_with("tok_"), "{why}");
+    let root = world.post(&format!("/contacts/{anna}/unmerge"), &json!({})).await;
+    assert!(root.problem() == (409, "refused".to_owned()) && root.detail().contains(ivan), "{}", root.detail());
+    assert_eq!(world.post(&format!("/contacts/{ivan}/unmerge"), &json!({})).await.json()["id"], *ivan);
+    assert_eq!(world.get("/contacts").await.json()["items"].as_array().unwrap().len(), 2);
+    let why = world.get(&format!("/contacts/{ivan}/why")).await.json();
+    assert_eq!((why["apart"][0].as_str(), why["merges"][0]["undone_at"].is_string()), (Some(anna.as_str()), true));
+    let (token, _) = world.neighbour().await;
+    let theirs = world.ask(Some(&token), "POST", &format!("/api/v1/contacts/{ivan}/merge"), Some(&json!({ "with": anna }))).await;
+    assert_eq!(theirs.problem().0, 404, "another company's");
+    let path = format!("/contacts/{ivan}/merge");
+    assert_eq!(world.post(&path, &json!({ "with": "con_1" })).await.problem(), (422, "request.body".to_owned()));
+}

@@ -105,47 +105,70 @@ create unique index events_key on events (connection_id, key);      -- a repeate
 create index events_delivery on events (delivery_id);               -- "what came of this delivery?"
 create index events_dead on events (workspace_id, id) where state = 'dead'; -- dead letters
 
+-- What one source says of a person. A contact is never changed by a merge: several of them are shown as one by `merged_into` alone, so
+-- that each keeps its own identities, conversations, interactions and leads, and a merge can be taken back.
 create table contacts (
     id text primary key not null,            -- con_…
     workspace_id text not null,
-    name text,                               -- what survivorship shows of the claims
+    connection_id text not null,             -- who says so
+    name text,                               -- what it says; null: nothing
     company text,
     city text,
     language text,
-    merged_into text,                        -- the contact that shows this one's data; nothing of it is changed by a merge
+    said_at bigint not null,                  -- when it said so first: the vendor's time, else the time of receipt
+    merged_into text,                        -- the contact that shows the person: the oldest of all that are one; null: this one
+    guarded bigint not null default 0,        -- 1: a person parted it from another; two such people are joined by no batch, only with all of it looked at
     created_at bigint not null,
     updated_at bigint not null
 );
 create index contacts_merged on contacts (merged_into) where merged_into is not null; -- "who else is this?"
 
+-- What points at a person. Each contact has its own rows: the phone that a form and a call tell of stands there twice.
 create table identities (
     workspace_id text not null,
     kind text not null,                      -- phone, email or handle
     value text not null,                     -- normalised: E.164, lower case, scope:id; spellings of one identity are equal
+    said text not null,                      -- fingerprint of all that this source said of the person: the same again is the same contact
+    contact_id text not null,
     shown text,                              -- as it was said, where that is another valid spelling: people and sinks see this one
-    contact_id text not null,                -- the contact that first had it; follow merged_into
-    assurance text not null,                 -- vendor or stated
+    assurance text not null,                 -- vendor, stated, or written (read out of a text: it points at nobody by itself)
     label text,                              -- the name that people know a handle by
-    connection_id text not null,             -- who said so first
-    created_at bigint not null,
-    primary key (workspace_id, kind, value)
+    shared bigint not null default 0,         -- 1: people with different names are known by it; it joins nobody by itself
+    primary key (workspace_id, kind, value, said)
 );
 create index identities_contact on identities (contact_id);         -- all of one contact
 
-create table claims (
-    contact_id text not null,
-    field text not null,                     -- name, company, city, language
-    connection_id text not null,             -- who said so
-    value text not null,
+-- Why contacts are shown as one person: each row joins two of them. Those that stand make a tree of each person's contacts.
+create table merges (
+    id text primary key not null,            -- mrg_…
     workspace_id text not null,
-    claimed_at bigint not null,
-    primary key (contact_id, field, connection_id, value)
+    from_id text not null,                   -- the younger contact
+    into_id text not null,                   -- the older one that it was joined to
+    reasons text not null,                   -- JSON array: field, how well it agrees, what that says in thousandths of a bit; empty: somebody said so
+    author text not null,                    -- rule, or who said so
+    at bigint not null,
+    undone_at bigint,                         -- null: it stands
+    undone_by text                           -- rule, or who took it back
 );
+create index merges_from on merges (from_id);                       -- the merges of a person, and "is this one joined to anybody?"
+create index merges_into on merges (into_id);
+
+-- What was decided of two contacts for ever, whatever their records look like.
+create table verdicts (
+    one text not null,                       -- contact, the smaller id
+    other text not null,                     -- contact
+    workspace_id text not null,
+    verdict text not null,                   -- same, different, or never (different, and no question about their people any more)
+    author text not null,                    -- rule (a call cannot have two callers), or who said so
+    at bigint not null,
+    primary key (one, other)
+);
+create index verdicts_other on verdicts (other);                    -- all of one contact
 
 create table leads (
     id text primary key not null,            -- lead_…
     workspace_id text not null,
-    contact_id text not null,                -- as opened; follow merged_into
+    contact_id text not null,                -- who opened it; follow merged_into
     title text not null,
     stage text not null,                     -- interest, lead, client or refused
     refused_reason text,
@@ -170,7 +193,7 @@ create table conversations (
     connection_id text not null,             -- answers go back here and nowhere else
     key text not null,                       -- the vendor's id of the thread
     title text,
-    contact_id text not null,                -- the person on the other side when it began
+    contact_id text not null,                -- the contact on the other side when it began; follow merged_into
     last_at bigint not null,
     created_at bigint not null
 );
@@ -180,7 +203,7 @@ create table interactions (
     id text primary key not null,            -- int_…
     workspace_id text not null,
     event_id text not null,                  -- the payload stands there; of a call: its newest step
-    contact_id text not null,                -- as resolved then; follow merged_into
+    contact_id text not null,                -- who; follow merged_into
     lead_id text,                            -- null: it opened no lead (we called somebody unknown)
     conversation_id text,
     connection_id text not null,

@@ -1,0 +1,3 @@
+//! People: who is one, what somebody decided about it.
+
+mod operations;

@@ -1,0 +1,93 @@
+//! Writes what a plan says of people.
+
+use std::collections::BTreeMap;
+
+use crate::ids::ContactId;
+use crate::rules::ingest::{Filled, Known, NewContact, NewIdentity, NewMerge, NewVerdict};
+use crate::store::Tx;
+use crate::store::Type::{Int, Text};
+use crate::store::people::RULE;
+
+/// What a plan says of people.
+pub(super) struct People {
+    pub(super) contacts: Vec<NewContact>,
+    pub(super) filled: BTreeMap<ContactId, Filled>,
+    pub(super) identities: Vec<NewIdentity>,
+    pub(super) moved: Vec<(ContactId, ContactId)>,
+    pub(super) merges: Vec<NewMerge>,
+    pub(super) verdicts: Vec<NewVerdict>,
+}
+
+pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) -> sqlx::Result<()> {
+    let rows = people.contacts.into_iter().map(|it| {
+        let Filled { name, company, city, language } = it.says;
+        let shown = known.shown(it.id);
+        vec![
+            it.id.into(),
+            it.workspace.into(),
+            it.connection.into(),
+            name.into(),
+            company.into(),
+            city.into(),
+            language.into(),
+            it.said_at.as_millisecond().into(),
+            Some(shown).filter(|shown| *shown != it.id).into(),
+            it.created_at.as_millisecond().into(),
+            now.into(),
+        ]
+    });
+    let sql = "insert into contacts (id, workspace_id, connection_id, name, company, city, language, said_at, merged_into, created_at, updated_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int, Text, Int, Int], rows.collect());
+
+    let rows = people.identities.into_iter().map(|it| {
+        let said = it.identity;
+        vec![
+            it.workspace.into(),
+            said.key.kind.as_str().into(),
+            said.key.value.into(),
+            it.said.into(),
+            it.contact.into(),
+            said.shown.into(),
+            said.assurance.as_str().into(),
+            said.label.into(),
+            i64::from(it.shared).into(),
+        ]
+    });
+    let sql = "insert into identities (workspace_id, kind, value, said, contact_id, shown, assurance, label, shared) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Int], rows.collect());
+
+    // Seldom needed, and each list costs a batch some of its time: there are two texts, with all three and with none.
+    if !(people.filled.is_empty() && people.merges.is_empty() && people.verdicts.is_empty()) {
+        queue_rare(tx, people.filled, people.merges, people.verdicts, now);
+    }
+    for (from, into) in people.moved {
+        let sql = "update contacts set merged_into = $2, updated_at = $3 where id = $1 or merged_into = $1";
+        tx.execute(sql, vec![from.into(), into.into(), now.into()]).await?;
+    }
+    Ok(())
+}
+
+fn queue_rare(tx: &mut Tx, filled: BTreeMap<ContactId, Filled>, merges: Vec<NewMerge>, verdicts: Vec<NewVerdict>, now: i64) {
+    let rows = filled
+        .into_iter()
+        .map(|(id, it)| vec![id.into(), it.name.into(), it.company.into(), it.city.into(), it.language.into(), now.into()]);
+    let sql = "with k(id, name, company, city, language, at) as ({rows}) \
+               update contacts set name = coalesce(contacts.name, k.name), company = coalesce(contacts.company, k.company), \
+               city = coalesce(contacts.city, k.city), language = coalesce(contacts.language, k.language), updated_at = k.at \
+               from k where contacts.id = k.id";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
+    let rows = merges.into_iter().map(|it| {
+        let reasons = serde_json::to_string(&it.reasons).expect("reasons are plain values");
+        let at = it.at.as_millisecond();
+        vec![it.id.into(), it.workspace.into(), it.from.into(), it.into.into(), reasons.into(), RULE.into(), at.into()]
+    });
+    let sql = "insert into merges (id, workspace_id, from_id, into_id, reasons, author, at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int], rows.collect());
+    let rows = verdicts.into_iter().map(|it| {
+        let at = it.at.as_millisecond();
+        vec![it.one.min(it.other).into(), it.one.max(it.other).into(), it.workspace.into(), RULE.into(), at.into()]
+    });
+    let sql = "with k(one, other, workspace_id, author, at) as ({rows}) insert into verdicts (one, other, workspace_id, verdict, author, at) \
+               select one, other, workspace_id, 'same', author, at from k where true on conflict do nothing";
+    tx.queue(sql, &[Text, Text, Text, Text, Int], rows.collect());
+}

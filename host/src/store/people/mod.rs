@@ -1,0 +1,16 @@
+//! People: which contacts are shown as one, why, and back again.
+//!
+//! A merge is a row of `merges` between two contacts and the pointer `merged_into`; nothing else of either changes. So taking it back is putting
+//! the pointer right: identities, claims, conversations, interactions and leads never left the contact that they came to. Only interactions that
+//! joined the other person's lead meanwhile go to a lead of their own.
+
+mod effects;
+mod groups;
+mod merging;
+mod why;
+
+pub use merging::Merging;
+pub use why::{MergeView, ReasonView, SourceView, Why};
+
+/// Who merges where no person does.
+pub const RULE: &str = "rule";
