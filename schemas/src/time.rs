@@ -35,7 +35,26 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     }
     // The hub knows no leap seconds: the last one of a minute comes twice.
     let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second.min(59) - offset;
-    Timestamp::new(seconds, nanosecond).ok()
+    from_parts(seconds, nanosecond)
+}
+
+/// The moment so many seconds after 1970 began. None beyond the years −9999 to 9999.
+#[must_use]
+pub fn from_seconds(seconds: i64) -> Option<Timestamp> {
+    from_parts(seconds, 0)
+}
+
+/// The moment so many milliseconds after 1970 began. None beyond the years −9999 to 9999.
+#[must_use]
+pub fn from_millis(ms: i64) -> Option<Timestamp> {
+    from_parts(ms.div_euclid(1000), i32::try_from(ms.rem_euclid(1000)).ok()? * 1_000_000)
+}
+
+/// What `Timestamp::new` says, without jiff's error: it is never looked at, and is 2 kB.
+#[inline(never)]
+fn from_parts(seconds: i64, nanosecond: i32) -> Option<Timestamp> {
+    let is_known = (Timestamp::MIN.as_second()..=Timestamp::MAX.as_second()).contains(&seconds);
+    is_known.then(|| Timestamp::constant(seconds, nanosecond))
 }
 
 /// A moment in UTC with as many digits of its second as it has: `2026-03-14T09:26:53.589Z`.
@@ -203,6 +222,19 @@ mod tests {
             if !written(time).starts_with('-') {
                 assert_eq!(parse(&written(time)), Some(time), "{time}");
             }
+        }
+    }
+
+    #[test]
+    fn a_count_is_the_moment_that_jiff_makes_of_it() {
+        for count in [0, 1, -1, 999, -1_500, 1_773_480_413_250, i64::MAX, i64::MIN]
+            .into_iter()
+            .chain([Timestamp::MIN, Timestamp::MAX].into_iter().flat_map(|it| [it.as_second() - 1, it.as_second(), it.as_second() + 1]))
+        {
+            assert_eq!(from_seconds(count), Timestamp::from_second(count).ok(), "{count}");
+            assert_eq!(from_millis(count), Timestamp::from_millisecond(count).ok(), "{count}");
+            let ms = count.saturating_mul(1000);
+            assert_eq!(from_millis(ms), Timestamp::from_millisecond(ms).ok(), "{ms}");
         }
     }
 

@@ -3,13 +3,13 @@
 use std::marker::PhantomData;
 
 use patchbay_schemas::command::CommandBody;
-use patchbay_schemas::{Command, Event, EventBody, Receipt};
-use serde::Serialize;
+use patchbay_schemas::{Command, Event, Receipt};
+use serde_json::Value;
 
 use crate::bindings::imports::patchbay::connector::types;
 use crate::bindings::{check, commands as abilities, polling, webhook};
 use crate::connector::{CommandKind, Connector, Failure, Retry, millis};
-use crate::{commands, json};
+use crate::{commands, events, json};
 
 /// Implements the generated traits for a [`Connector`].
 pub struct Adapter<C>(PhantomData<C>);
@@ -33,7 +33,7 @@ impl<C: Connector> webhook::exports::patchbay::connector::webhook::Guest for Ada
             status: reply.status,
             headers: reply.headers.into_iter().map(|(name, value)| types::Header { name, value }).collect(),
             body: reply.body,
-            events: events(reply.events)?,
+            events: events(reply.events),
         })
     }
 }
@@ -42,7 +42,7 @@ impl<C: Connector> polling::exports::patchbay::connector::polling::Guest for Ada
     fn poll(cursor: Option<String>, limit: u32) -> Result<polling::exports::patchbay::connector::polling::Page, types::Failure> {
         let page = C::poll(cursor, limit)?;
         Ok(polling::exports::patchbay::connector::polling::Page {
-            events: events(page.events)?,
+            events: events(page.events),
             next_cursor: page.next_cursor,
             more: page.more,
         })
@@ -72,7 +72,7 @@ impl<C: Connector> abilities::exports::patchbay::connector::commands::Guest for 
                     || results.next().unwrap_or_else(|| Err(Failure::later("connector.results", "fewer results than commands"))),
                     Err,
                 );
-                result.and_then(receipt).map_err(types::Failure::from)
+                result.map(receipt).map_err(types::Failure::from)
             })
             .collect()
     }
@@ -80,21 +80,22 @@ impl<C: Connector> abilities::exports::patchbay::connector::commands::Guest for 
 
 impl<C: Connector> check::exports::patchbay::connector::check::Guest for Adapter<C> {
     fn check() -> Result<String, types::Failure> {
-        Ok(document(&C::check()?)?)
+        Ok(json::write_value(&C::check()?))
     }
 }
 
-fn events(events: Vec<Event>) -> Result<Vec<types::Event>, Failure> {
+#[inline(never)]
+fn events(events: Vec<Event>) -> Vec<types::Event> {
     events.into_iter().map(event).collect()
 }
 
-fn event(event: Event) -> Result<types::Event, Failure> {
-    Ok(types::Event {
+fn event(event: Event) -> types::Event {
+    types::Event {
+        payload: events::payload(&event.body),
         id: event.id,
         kind: event.body.kind().to_owned(),
         occurred_at_ms: event.occurred_at.and_then(millis),
-        payload: payload(&event.body)?,
-    })
+    }
 }
 
 fn command<C: Connector>(it: abilities::exports::patchbay::connector::commands::Command) -> Result<Command, Failure> {
@@ -127,27 +128,9 @@ const fn takes(kinds: &[CommandKind], wanted: CommandKind) -> bool {
     false
 }
 
-fn receipt(receipt: Receipt) -> Result<abilities::exports::patchbay::connector::commands::Receipt, Failure> {
-    Ok(abilities::exports::patchbay::connector::commands::Receipt { remote_id: receipt.remote_id, details: document(&receipt.details)? })
-}
-
-fn document(document: &impl Serialize) -> Result<String, Failure> {
-    json::write(document).map_err(|error| Failure::never("connector.json", error.to_string()))
-}
-
-fn payload(body: &EventBody) -> Result<String, Failure> {
-    match body {
-        EventBody::Message(it)
-        | EventBody::Call(it)
-        | EventBody::Form(it)
-        | EventBody::Mail(it)
-        | EventBody::Comment(it)
-        | EventBody::Rating(it) => document(it),
-        EventBody::Status(it) => document(it),
-        EventBody::Record(it) => document(it),
-        EventBody::Person(it) => document(it),
-        EventBody::Other(it) => document(it),
-    }
+fn receipt(receipt: Receipt) -> abilities::exports::patchbay::connector::commands::Receipt {
+    let details = json::write_value(&Value::Object(receipt.details));
+    abilities::exports::patchbay::connector::commands::Receipt { remote_id: receipt.remote_id, details }
 }
 
 impl From<Failure> for types::Failure {

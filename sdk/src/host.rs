@@ -1,6 +1,6 @@
 //! The hub, seen from a connector: configuration, time, log, state, arithmetic over secrets.
 
-use patchbay_schemas::Timestamp;
+use patchbay_schemas::{Timestamp, time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,7 +27,7 @@ pub fn config<T: DeserializeOwned>() -> Result<T, Failure> {
 #[must_use]
 pub fn now() -> Timestamp {
     let ms = i64::try_from(host::now_ms()).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+    time::from_millis(ms).unwrap_or(Timestamp::MAX)
 }
 
 /// Random bytes.

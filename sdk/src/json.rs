@@ -11,12 +11,15 @@ mod parse;
 mod plain;
 mod read;
 mod write;
+mod writer;
 
 pub use node::Node;
 pub use object::Object;
 pub use parse::parse;
 pub use read::read;
 pub use write::write;
+pub(crate) use write::write_value;
+pub(crate) use writer::Writer;
 
 use std::fmt::{self, Display, Formatter};
 

@@ -3,6 +3,7 @@
 pub mod bindings;
 mod commands;
 mod connector;
+pub mod events;
 #[cfg(any(target_arch = "wasm32", test))]
 mod heap;
 pub mod host;

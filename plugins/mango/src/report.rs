@@ -3,7 +3,7 @@
 use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::event::EventBody;
 use patchbay_sdk::schemas::interaction::Call;
-use patchbay_sdk::schemas::{Author, ConversationRef, Detail, Direction, Event, Interaction, Notice, Source, Timestamp};
+use patchbay_sdk::schemas::{Author, ConversationRef, Detail, Direction, Event, Interaction, Notice, Source, Timestamp, time};
 
 use crate::leg::Side;
 use crate::party::{digits, is_phone, person};
@@ -68,5 +68,5 @@ fn event(entry: &str, name: &str, story: &Story, at: Option<i64>, recording: Opt
 /// Mango labels its times UTC+3, yet they are seconds since 1970.
 #[must_use]
 pub fn moment(seconds: i64) -> Option<Timestamp> {
-    Timestamp::from_second(seconds).ok()
+    time::from_seconds(seconds)
 }

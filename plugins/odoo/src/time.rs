@@ -20,13 +20,13 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 /// The same text a number of seconds later; as it is where it is no time.
 #[must_use]
 pub fn later(text: &str, seconds: i64) -> String {
-    parse(text).and_then(|it| Timestamp::from_second(it.as_second() + seconds).ok()).map_or_else(|| text.to_owned(), written)
+    parse(text).and_then(|it| schemas::time::from_seconds(it.as_second() + seconds)).map_or_else(|| text.to_owned(), written)
 }
 
 /// Day and minute in office time: `("2026-12-01", "12:30")`.
 #[must_use]
 pub fn local(time: Timestamp, offset_s: i64) -> (String, String) {
-    let text = Timestamp::from_second(time.as_second() + offset_s).map_or_else(|_| written(time), written);
+    let text = schemas::time::from_seconds(time.as_second() + offset_s).map_or_else(|| written(time), written);
     (text.chars().take(10).collect(), text.chars().skip(11).take(5).collect())
 }
 
@@ -34,7 +34,7 @@ pub fn local(time: Timestamp, offset_s: i64) -> (String, String) {
 #[must_use]
 pub fn from_local(day: &str, minute: &str, offset_s: i64) -> Option<Timestamp> {
     let local = parse(&format!("{day} {minute}:00"))?;
-    Timestamp::from_second(local.as_second() - offset_s).ok()
+    schemas::time::from_seconds(local.as_second() - offset_s)
 }
 
 #[cfg(test)]

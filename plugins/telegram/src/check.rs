@@ -4,6 +4,7 @@ use patchbay_sdk::Failure;
 use patchbay_sdk::json::{Node, Object};
 use serde_json::Value;
 
+use crate::answer;
 use crate::config::{Config, Mode};
 use crate::hub::Hub;
 
@@ -12,8 +13,10 @@ const TIMEOUT_MS: u32 = 10_000;
 /// Who the bot is, and what stands in the way of its updates.
 pub fn check(hub: &mut impl Hub, config: Config) -> Result<Value, Failure> {
     let nothing = Object::default();
-    let mut bot = hub.call("getMe", &nothing, TIMEOUT_MS)?.object().unwrap_or_default();
-    let mut webhook = hub.call("getWebhookInfo", &nothing, TIMEOUT_MS)?.object().unwrap_or_default();
+    let (status, body) = hub.post("getMe", &nothing, TIMEOUT_MS)?;
+    let mut bot = answer::result(status, &body)?.object().unwrap_or_default();
+    let (status, body) = hub.post("getWebhookInfo", &nothing, TIMEOUT_MS)?;
+    let mut webhook = answer::result(status, &body)?.object().unwrap_or_default();
     let mut warnings = Vec::new();
     let mut warn = |text: &str| warnings.push(Node::from(text.to_owned()));
     let has_webhook = webhook.peek_text("url").is_some_and(|it| !it.is_empty());

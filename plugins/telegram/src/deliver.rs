@@ -5,10 +5,10 @@ use patchbay_sdk::schemas::Receipt;
 use patchbay_sdk::schemas::command::MessageSend;
 use patchbay_sdk::{Failure, json};
 
-use crate::answer::Refusal;
+use crate::answer::{self, Refusal};
 use crate::hub::Hub;
 use crate::place::Place;
-use crate::send;
+use crate::send::{self, Call};
 
 /// How long a sent message is remembered: longer than a command waits between our answer and the hub's commit.
 const REMEMBERED_MS: u64 = 2 * 24 * 60 * 60 * 1000;
@@ -27,18 +27,25 @@ pub fn deliver(hub: &mut impl Hub, idempotency_key: &str, message: &MessageSend)
     let mut chat = current(hub, place.chat)?;
     for mut call in calls.into_iter().skip(sent.len()) {
         call.parameters.put("chat_id", chat);
-        let mut result = hub.call(call.method, &call.parameters, TIMEOUT_MS);
+        let mut result = carried_out(hub, &call);
         if let Err(Refusal::Moved(to)) = result {
             hub.note(&moved(place.chat), &to.to_string(), None);
             chat = to;
             call.parameters.put("chat_id", chat);
-            result = hub.call(call.method, &call.parameters, TIMEOUT_MS);
+            result = carried_out(hub, &call);
         }
         // Telegram took it: from here on a repeat must not send it again, whatever else the answer lacks.
-        sent.push(result?.get("message_id").and_then(Node::as_i64).unwrap_or_default());
+        sent.push(result?);
         hub.note(&note, &joined(&sent), Some(REMEMBERED_MS));
     }
     Ok(receipt(&sent, chat, place.chat))
+}
+
+/// The id of the message that Telegram made of a call; zero where it names none.
+fn carried_out(hub: &mut impl Hub, call: &Call) -> Result<i64, Refusal> {
+    let (status, body) = hub.post(call.method, &call.parameters, TIMEOUT_MS).map_err(Refusal::Failed)?;
+    let message = answer::result(status, &body)?;
+    Ok(message.get("message_id").and_then(Node::as_i64).unwrap_or_default())
 }
 
 /// A group that becomes a supergroup gets a new id; conversations keep the old one.

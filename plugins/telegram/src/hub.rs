@@ -1,10 +1,8 @@
 //! What sending, polling and checking need of the outside, so that tests can stand in for it.
 
 use patchbay_sdk::host::{self, Level, state};
-use patchbay_sdk::json::{Node, Object};
+use patchbay_sdk::json::Object;
 use patchbay_sdk::{Failure, http};
-
-use crate::answer::{self, Refusal};
 
 /// The outside.
 pub trait Hub {
@@ -16,12 +14,6 @@ pub trait Hub {
 
     /// Notes `value` under `key`. A note that cannot be kept is no reason to fail what it is about.
     fn note(&mut self, key: &str, value: &str, ttl_ms: Option<u64>);
-
-    /// Calls a method of the Bot API and takes the result out of the answer.
-    fn call(&mut self, method: &str, parameters: &Object, timeout_ms: u32) -> Result<Node<'static>, Refusal> {
-        let (status, body) = self.post(method, parameters, timeout_ms).map_err(Refusal::Failed)?;
-        answer::result(status, &body).map(Node::into_owned)
-    }
 }
 
 /// The hub that this connector runs in.

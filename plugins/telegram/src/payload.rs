@@ -2,7 +2,7 @@
 
 use patchbay_sdk::Failure;
 use patchbay_sdk::json::{Node, Object};
-use patchbay_sdk::schemas::{ConversationRef, Extra, Identity, Name, Person, Timestamp};
+use patchbay_sdk::schemas::{ConversationRef, Extra, Identity, Name, Person, Timestamp, time as moment};
 
 use crate::place::{Part, Place};
 
@@ -229,7 +229,7 @@ impl<'a> Envelope<'a> {
 /// Takes a time in seconds since 1970. Zero means that Telegram does not say.
 #[inline(never)]
 pub fn time(fields: &mut Object, key: &str) -> Option<Timestamp> {
-    fields.int(key).filter(|it| *it > 0).and_then(|it| Timestamp::from_second(it).ok())
+    fields.int(key).filter(|it| *it > 0).and_then(moment::from_seconds)
 }
 
 fn handle(id: Option<i64>, username: Option<&str>) -> Vec<Identity> {

@@ -104,8 +104,10 @@ fn contact(extra: &Extra) -> Result<Call<'_>, Failure> {
 fn copied<'a>(method: &'static str, extra: &'a Extra, names: &[&'static str]) -> Call<'a> {
     let mut parameters = Object::default();
     for name in names {
-        if let Some(value @ (Value::String(_) | Value::Number(_))) = extra.get(*name) {
-            parameters.put(*name, value);
+        match extra.get(*name) {
+            Some(Value::String(text)) => parameters.put(*name, text.as_str()),
+            Some(Value::Number(number)) => parameters.put(*name, Node::Number(number.clone())),
+            _ => {}
         }
     }
     Call { method, parameters }

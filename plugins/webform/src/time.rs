@@ -1,7 +1,7 @@
 //! Times that say which moment they mean: with a zone, or counted from 1970. Anything else is no time.
 
 use patchbay_sdk::schemas::Timestamp;
-use patchbay_sdk::schemas::time::{days, days_in};
+use patchbay_sdk::schemas::time::{days, days_in, from_millis};
 
 /// Reads RFC 3339 and its relatives (`2018-02-28T08:49:14+0000`, `2025-01-01 12:00:00 UTC`), RFC 2822 and JavaScript's own
 /// (`Mon, 15 Jan 2024 10:30:00 GMT`, `Mon Jan 15 2024 10:30:00 GMT+0300 (MSK)`), and seconds or milliseconds since 1970.
@@ -25,7 +25,7 @@ fn epoch(count: i64) -> Option<Timestamp> {
         1_000_000_000_000_000..=4_000_000_000_000_000 => count / 1000,
         _ => return None,
     };
-    Timestamp::from_millisecond(ms).ok()
+    from_millis(ms)
 }
 
 fn iso(text: &str) -> Option<Timestamp> {
@@ -87,7 +87,7 @@ fn moment(year: i64, month: i64, day: i64, clock: &str, offset_minutes: i64) -> 
         return None;
     }
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + (minute - offset_minutes) * 60 + second;
-    Timestamp::from_millisecond(seconds * 1000 + ms).ok()
+    from_millis(seconds * 1000 + ms)
 }
 
 fn number(text: &str) -> Option<i64> {

@@ -1,7 +1,7 @@
 //! Our number, and the conversation that somebody has with it.
 
 use patchbay_sdk::json::Object;
-use patchbay_sdk::schemas::{ConversationRef, Source, Timestamp};
+use patchbay_sdk::schemas::{ConversationRef, Source, Timestamp, time as moment};
 
 use crate::config::Config;
 use crate::people::{Party, digits};
@@ -57,7 +57,7 @@ pub fn time(fields: &mut Object, key: &str) -> Option<Timestamp> {
         Some(seconds) => seconds,
         None => fields.peek_text(key)?.trim().parse().ok()?,
     };
-    let time = Timestamp::from_second(seconds).ok().filter(|_| seconds > 0)?;
+    let time = moment::from_seconds(seconds).filter(|_| seconds > 0)?;
     fields.take(key);
     Some(time)
 }

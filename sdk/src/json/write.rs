@@ -5,99 +5,28 @@ use serde::ser::{
     SerializeTupleVariant, Serializer,
 };
 
-use super::plain::plain;
-use super::{Error, number};
+use serde_json::Value;
 
-/// Room for an ordinary event from the start.
-const ROOM: usize = 2 << 10;
+use super::Error;
+use super::writer::Writer;
 
 /// Writes a document.
 pub fn write<T: Serialize + ?Sized>(document: &T) -> Result<String, Error> {
-    let mut writer = Writer { out: String::with_capacity(ROOM) };
+    let mut writer = Writer::roomy();
     document.serialize(&mut writer)?;
-    Ok(writer.out)
+    Ok(writer.finish())
 }
 
-struct Writer {
-    out: String,
-}
-
-impl Writer {
-    /// The parts that every type needs are not inlined: their copies would be most of the code.
-    #[inline(never)]
-    fn text(&mut self, text: &str) {
-        self.out.reserve(text.len() + 3);
-        self.out.push('"');
-        let mut rest = text;
-        loop {
-            // Special bytes are ASCII: a text can be cut before and after them.
-            let (plain, special) = rest.split_at_checked(plain(rest.as_bytes())).unwrap_or((rest, ""));
-            self.out.push_str(plain);
-            let Some(byte) = special.bytes().next() else { break };
-            self.escape(byte);
-            rest = special.get(1..).unwrap_or_default();
-        }
-        self.out.push('"');
-    }
-
-    #[cold]
-    fn escape(&mut self, byte: u8) {
-        let short = match byte {
-            b'\n' => 'n',
-            b'\r' => 'r',
-            b'\t' => 't',
-            b'"' | b'\\' => char::from(byte),
-            _ => {
-                let digit = |it: u8| char::from(if it < 10 { b'0' + it } else { b'a' + it - 10 });
-                self.word("\\u00");
-                self.out.push(digit(byte >> 4));
-                self.out.push(digit(byte & 15));
-                return;
-            }
-        };
-        self.out.push('\\');
-        self.out.push(short);
-    }
-
-    /// What stands before an element: a comma, unless it is the first.
-    #[inline(never)]
-    fn next(&mut self) {
-        if !matches!(self.out.as_bytes().last(), Some(b'{' | b'[')) {
-            self.out.push(',');
-        }
-    }
-
-    #[inline(never)]
-    fn key(&mut self, key: &str) {
-        self.next();
-        self.text(key);
-        self.out.push(':');
-    }
-
-    fn open(&mut self, bracket: char) {
-        self.out.push(bracket);
-    }
-
-    #[inline(never)]
-    fn signed(&mut self, number: i64) {
-        if number < 0 {
-            self.out.push('-');
-        }
-        number::whole(&mut self.out, number.unsigned_abs());
-    }
-
-    #[inline(never)]
-    fn float(&mut self, number: f64) {
-        if number.is_finite() { number::float(&mut self.out, number) } else { self.word("null") }
-    }
-
-    fn word(&mut self, word: &str) {
-        self.out.push_str(word);
-    }
+/// Writes a value, for which no type's own code is needed.
+#[inline(never)]
+pub(crate) fn write_value(value: &Value) -> String {
+    let mut writer = Writer::roomy();
+    writer.value(value);
+    writer.finish()
 }
 
 /// An object or a list, and the brackets that end it.
-struct Compound<'a> {
+pub struct Compound<'a> {
     writer: &'a mut Writer,
     end: &'static str,
 }
@@ -172,7 +101,7 @@ impl<'a> Serializer for &'a mut Writer {
     }
 
     fn serialize_u64(self, it: u64) -> Result<(), Error> {
-        number::whole(&mut self.out, it);
+        self.unsigned(it);
         Ok(())
     }
 
@@ -364,9 +293,9 @@ impl SerializeMap for Compound<'_> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
         self.writer.next();
-        let before = self.writer.out.len();
+        let before = self.writer.length();
         key.serialize(&mut *self.writer)?;
-        if self.writer.out.as_bytes().get(before) != Some(&b'"') {
+        if !self.writer.is_text_at(before) {
             return Err(serde::ser::Error::custom("the key of an object is not a text"));
         }
         self.writer.word(":");

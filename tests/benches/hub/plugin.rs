@@ -9,7 +9,7 @@ use patchbay_host::plugin::outbound::Outbound;
 use patchbay_host::plugin::state::StateKeeper;
 use patchbay_host::plugin::{Artifact, CompileCache, Connector, Header, Instances, Request, Runtime, Surroundings};
 use patchbay_host::secrets::MasterKey;
-use patchbay_sdk::json;
+use patchbay_sdk::{events, json};
 use serde_json::json;
 
 use crate::{figure, world};
@@ -103,7 +103,7 @@ fn payload(config: &str, body: &[u8]) -> String {
     let config = telegram::config::Config::read(&json::Node::parse(config.as_bytes()).expect("JSON")).expect("a configuration");
     let update = json::Node::parse(body).expect("JSON");
     let event = telegram::map::event(update, config).expect("an update").expect("of interest");
-    json::write(event.body.interaction().expect("a message")).expect("JSON")
+    events::payload(&event.body)
 }
 
 fn middle(mut times: Vec<u128>) -> u128 {

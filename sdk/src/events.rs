@@ -1,0 +1,467 @@
+//! Writes events.
+//!
+//! By hand, as commands are read: every connector carries this, and what `derive` made of it was 16 kB of each.
+//! Tests hold it against `derive`, to the letter.
+
+use patchbay_schemas::interaction::{Call, CallResult, Comment, Form, Mail, Message, Rating, Revision};
+use patchbay_schemas::{
+    Assurance, Attachment, AttachmentKind, Author, ConversationRef, Detail, EventBody, Extra, Identity, Interaction, MessageStatus, Name,
+    Notice, Person, RecordAction, RecordChange, RecordFields, Responsible, Source, Stage, StatusChange,
+};
+
+use crate::json::Writer;
+
+/// The payload of an event as JSON text: what [`EventBody::payload`] writes.
+#[must_use]
+pub fn payload(body: &EventBody) -> String {
+    let mut out = Writer::roomy();
+    match body {
+        EventBody::Message(it)
+        | EventBody::Call(it)
+        | EventBody::Form(it)
+        | EventBody::Mail(it)
+        | EventBody::Comment(it)
+        | EventBody::Rating(it) => interaction(&mut out, it),
+        EventBody::Status(it) => status(&mut out, it),
+        EventBody::Record(it) => record(&mut out, it),
+        EventBody::Person(it) => person(&mut out, it),
+        EventBody::Other(it) => notice(&mut out, it),
+    }
+    out.finish()
+}
+
+#[inline(never)]
+fn interaction(out: &mut Writer, it: &Interaction) {
+    let Interaction { direction, person: whom, conversation, text, author: by, attachments, source: from, detail: kind, extra } = it;
+    out.begin();
+    out.word_field("direction", direction.as_str());
+    out.key("person");
+    person(out, whom);
+    if let Some(it) = conversation {
+        out.key("conversation");
+        conversation_ref(out, it);
+    }
+    out.text_field("text", text);
+    if let Some(it) = by {
+        out.key("author");
+        author(out, it);
+    }
+    if !attachments.is_empty() {
+        out.key("attachments");
+        out.begin_list();
+        for it in attachments {
+            out.next();
+            attachment(out, it);
+        }
+        out.end_list();
+    }
+    if !from.is_empty() {
+        out.key("source");
+        source(out, from);
+    }
+    detail(out, kind);
+    extra_field(out, extra);
+    out.end();
+}
+
+fn extra_field(out: &mut Writer, extra: &Extra) {
+    if !extra.is_empty() {
+        out.key("extra");
+        out.fields(extra);
+    }
+}
+
+fn detail(out: &mut Writer, it: &Detail) {
+    match it {
+        Detail::Message(it) => message(out, it),
+        Detail::Call(it) => call(out, it),
+        Detail::Form(it) => form(out, it),
+        Detail::Mail(it) => mail(out, it),
+        Detail::Comment(it) => comment(out, it),
+        Detail::Rating(it) => rating(out, it),
+    }
+}
+
+fn message(out: &mut Writer, it: &Message) {
+    let Message { id, revision, reply_to, forwarded_from, choice } = it;
+    out.begin_field("message");
+    out.text_field("id", id);
+    if let Some(it) = revision {
+        out.word_field("revision", if *it == Revision::Edited { "edited" } else { "deleted" });
+    }
+    out.text_field("reply_to", reply_to);
+    out.text_field("forwarded_from", forwarded_from);
+    out.text_field("choice", choice);
+    out.end();
+}
+
+#[inline(never)]
+fn call(out: &mut Writer, it: &Call) {
+    let Call { id, result, started_at, answered_at, ended_at, wait_s, talk_s, recording } = it;
+    out.begin_field("call");
+    out.word_field("id", id);
+    if let Some(it) = result {
+        let word = match it {
+            CallResult::Answered => "answered",
+            CallResult::Missed => "missed",
+            CallResult::Busy => "busy",
+            CallResult::Voicemail => "voicemail",
+            CallResult::Failed => "failed",
+        };
+        out.word_field("result", word);
+    }
+    out.time_field("started_at", started_at);
+    out.time_field("answered_at", answered_at);
+    out.time_field("ended_at", ended_at);
+    for (name, seconds) in [("wait_s", wait_s), ("talk_s", talk_s)] {
+        out.whole_field(name, seconds.map(u64::from));
+    }
+    out.text_field("recording", recording);
+    out.end();
+}
+
+fn form(out: &mut Writer, it: &Form) {
+    let Form { id, name, fields, consent } = it;
+    out.begin_field("form");
+    out.text_field("id", id);
+    out.text_field("name", name);
+    if !fields.is_empty() {
+        out.key("fields");
+        out.fields(fields);
+    }
+    if let Some(it) = consent {
+        out.key("consent");
+        out.flag(*it);
+    }
+    out.end();
+}
+
+fn mail(out: &mut Writer, it: &Mail) {
+    let Mail { message_id, subject, references, to } = it;
+    out.begin_field("mail");
+    out.text_field("message_id", message_id);
+    out.text_field("subject", subject);
+    for (name, list) in [("references", references), ("to", to)] {
+        if !list.is_empty() {
+            out.key(name);
+            out.texts(list);
+        }
+    }
+    out.end();
+}
+
+fn comment(out: &mut Writer, it: &Comment) {
+    let Comment { id, post, parent } = it;
+    out.begin_field("comment");
+    out.text_field("id", id);
+    out.text_field("post", post);
+    out.text_field("parent", parent);
+    out.end();
+}
+
+fn rating(out: &mut Writer, it: &Rating) {
+    let Rating { score, max } = it;
+    out.begin_field("rating");
+    out.key("score");
+    out.float(*score);
+    if let Some(it) = max {
+        out.key("max");
+        out.float(*it);
+    }
+    out.end();
+}
+
+#[inline(never)]
+fn person(out: &mut Writer, it: &Person) {
+    let Person { identities, name, company, city, language, extra } = it;
+    out.begin();
+    if !identities.is_empty() {
+        out.key("identities");
+        out.begin_list();
+        for it in identities {
+            out.next();
+            identity(out, it);
+        }
+        out.end_list();
+    }
+    if !name.is_empty() {
+        let Name { full, given, middle, family } = name;
+        out.begin_field("name");
+        out.text_field("full", full);
+        out.text_field("given", given);
+        out.text_field("middle", middle);
+        out.text_field("family", family);
+        out.end();
+    }
+    out.text_field("company", company);
+    out.text_field("city", city);
+    out.text_field("language", language);
+    extra_field(out, extra);
+    out.end();
+}
+
+fn identity(out: &mut Writer, it: &Identity) {
+    let Identity { kind, value, assurance, label } = it;
+    out.begin();
+    out.word_field("kind", kind.as_str());
+    out.word_field("value", value);
+    if *assurance == Assurance::Stated {
+        out.word_field("assurance", "stated");
+    }
+    out.text_field("label", label);
+    out.end();
+}
+
+#[inline(never)]
+fn conversation_ref(out: &mut Writer, it: &ConversationRef) {
+    let ConversationRef { key, title } = it;
+    out.begin();
+    out.word_field("key", key);
+    out.text_field("title", title);
+    out.end();
+}
+
+fn author(out: &mut Writer, it: &Author) {
+    let Author { id, name } = it;
+    out.begin();
+    out.text_field("id", id);
+    out.text_field("name", name);
+    out.end();
+}
+
+fn attachment(out: &mut Writer, it: &Attachment) {
+    let Attachment { kind, reference, url, name, mime, size, extra } = it;
+    let kind = match kind {
+        AttachmentKind::Photo => "photo",
+        AttachmentKind::Video => "video",
+        AttachmentKind::Audio => "audio",
+        AttachmentKind::Voice => "voice",
+        AttachmentKind::Document => "document",
+        AttachmentKind::Sticker => "sticker",
+        AttachmentKind::Location => "location",
+        AttachmentKind::Contact => "contact",
+        AttachmentKind::Other => "other",
+    };
+    out.begin();
+    out.word_field("kind", kind);
+    out.text_field("reference", reference);
+    out.text_field("url", url);
+    out.text_field("name", name);
+    out.text_field("mime", mime);
+    out.whole_field("size", *size);
+    extra_field(out, extra);
+    out.end();
+}
+
+fn source(out: &mut Writer, it: &Source) {
+    let Source { utm, clicks, page, referrer, line, start } = it;
+    out.begin();
+    for (name, texts) in [("utm", utm), ("clicks", clicks)] {
+        if !texts.is_empty() {
+            out.begin_field(name);
+            for (key, text) in texts {
+                out.word_field(key, text);
+            }
+            out.end();
+        }
+    }
+    out.text_field("page", page);
+    out.text_field("referrer", referrer);
+    out.text_field("line", line);
+    out.text_field("start", start);
+    out.end();
+}
+
+fn status(out: &mut Writer, it: &StatusChange) {
+    let StatusChange { message_id, status, error, person: whom, extra } = it;
+    let word = match status {
+        MessageStatus::Sent => "sent",
+        MessageStatus::Delivered => "delivered",
+        MessageStatus::Read => "read",
+        MessageStatus::Failed => "failed",
+    };
+    out.begin();
+    out.word_field("message_id", message_id);
+    out.word_field("status", word);
+    out.text_field("error", error);
+    if let Some(it) = whom {
+        out.key("person");
+        person(out, it);
+    }
+    extra_field(out, extra);
+    out.end();
+}
+
+fn notice(out: &mut Writer, it: &Notice) {
+    let Notice { what, person: whom, conversation, extra } = it;
+    out.begin();
+    out.word_field("what", what);
+    if let Some(it) = whom {
+        out.key("person");
+        person(out, it);
+    }
+    if let Some(it) = conversation {
+        out.key("conversation");
+        conversation_ref(out, it);
+    }
+    extra_field(out, extra);
+    out.end();
+}
+
+fn record(out: &mut Writer, it: &RecordChange) {
+    let RecordChange { entity, action, external_id, fields, extra } = it;
+    let word = match action {
+        RecordAction::Created => "created",
+        RecordAction::Updated => "updated",
+        RecordAction::Deleted => "deleted",
+        RecordAction::Merged => "merged",
+        RecordAction::Changed => "changed",
+    };
+    out.begin();
+    out.word_field("entity", entity);
+    out.word_field("action", word);
+    out.word_field("external_id", external_id);
+    if !fields.is_empty() {
+        out.key("fields");
+        record_fields(out, fields);
+    }
+    extra_field(out, extra);
+    out.end();
+}
+
+fn record_fields(out: &mut Writer, it: &RecordFields) {
+    let RecordFields { stage, responsible, title, next_contact_at, tags, person: whom } = it;
+    out.begin();
+    if let Some(it) = stage {
+        out.begin_field("stage");
+        out.word_field("name", it.name());
+        if let Stage::Refused { reason, return_at } = it {
+            out.text_field("reason", reason);
+            out.time_field("return_at", return_at);
+        }
+        out.end();
+    }
+    if let Some(Responsible { id, name }) = responsible {
+        out.begin_field("responsible");
+        out.text_field("id", id);
+        out.word_field("name", name);
+        out.end();
+    }
+    out.text_field("title", title);
+    out.time_field("next_contact_at", next_contact_at);
+    if let Some(it) = tags {
+        out.key("tags");
+        out.texts(it);
+    }
+    if let Some(it) = whom {
+        out.key("person");
+        person(out, it);
+    }
+    out.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use patchbay_schemas::EventBody;
+    use serde_json::{Value, json};
+
+    use super::payload;
+
+    /// Written as `derive` writes it, to the letter.
+    fn agrees(kind: &str, document: &Value) {
+        let body = EventBody::parse(kind, document.clone()).unwrap_or_else(|error| panic!("{error} in {document}"));
+        assert_eq!(payload(&body), body.payload().expect("JSON"), "{document}");
+        assert_eq!(payload(&body).parse::<Value>().expect("JSON"), *document);
+    }
+
+    /// The whole, and the whole without each of its parts that may be missing.
+    fn agrees_without_any(kind: &str, whole: &Value) {
+        agrees(kind, whole);
+        let mut places = vec![String::new()];
+        while let Some(place) = places.pop() {
+            let names: Vec<String> =
+                whole.pointer(&place).and_then(Value::as_object).into_iter().flatten().map(|it| it.0.clone()).collect();
+            for name in names {
+                places.push(format!("{place}/{name}"));
+                let mut part = whole.clone();
+                part.pointer_mut(&place).and_then(Value::as_object_mut).expect("an object").remove(&name);
+                if let Ok(body) = EventBody::parse(kind, part) {
+                    assert_eq!(payload(&body), body.payload().expect("JSON"), "without {place}/{name}");
+                }
+            }
+        }
+    }
+
+    fn person() -> Value {
+        json!({
+            "identities": [{ "kind": "phone", "value": "+7", "assurance": "stated" }, { "kind": "handle", "value": "5", "label": "@a" },
+                { "kind": "email", "value": "a@example.com" }],
+            "name": { "full": "Анна \"Б\"", "given": "Анна", "middle": "В", "family": "Б" },
+            "company": "c", "city": "d", "language": "ru", "extra": { "is_premium": true, "n": [1, -2, 0.5, null, {}, "\n"] }
+        })
+    }
+
+    fn interaction(kind: &str, detail: &Value) -> Value {
+        let attachments: Vec<Value> = ["photo", "video", "audio", "voice", "document", "sticker", "location", "contact", "other"]
+            .into_iter()
+            .map(|it| json!({ "kind": it, "reference": "r", "url": "u", "name": "n", "mime": "m", "size": 12, "extra": { "a": 1 } }))
+            .collect();
+        let mut whole = json!({
+            "direction": "out", "text": "hi", "conversation": { "key": "5", "title": "t" }, "author": { "id": "1", "name": "Олег" },
+            "person": person(), "attachments": attachments, "extra": { "n": 1.25, "deep": [{}, null] },
+            "source": { "utm": { "a": "b", "c": "d" }, "clicks": { "yclid": "1" }, "page": "p", "referrer": "r", "line": "l", "start": "s" }
+        });
+        whole[kind] = detail.clone();
+        whole
+    }
+
+    #[test]
+    fn every_kind_of_interaction_is_written_as_derive_writes_it() {
+        let message = json!({ "id": "1", "revision": "edited", "reply_to": "2", "forwarded_from": "x", "choice": "y" });
+        let call = json!({ "id": "1", "result": "voicemail", "started_at": "2026-03-14T09:26:53.25Z", "answered_at": "2026-03-14T09:26:53Z",
+            "ended_at": "2026-03-14T09:26:53Z", "wait_s": 3, "talk_s": 0, "recording": "r" });
+        for (kind, detail) in [
+            ("message", message),
+            ("message", json!({ "revision": "deleted" })),
+            ("call", call),
+            ("form", json!({ "id": "1", "name": "n", "fields": { "a": "b", "c": [1] }, "consent": false })),
+            ("mail", json!({ "message_id": "1", "subject": "s", "references": ["a", "b"], "to": ["c"] })),
+            ("comment", json!({ "id": "1", "post": "p", "parent": "q" })),
+            ("rating", json!({ "score": 4.0, "max": 5.5 })),
+        ] {
+            agrees_without_any(kind, &interaction(kind, &detail));
+        }
+        for result in ["answered", "missed", "busy", "voicemail", "failed"] {
+            agrees("call", &json!({ "direction": "in", "person": {}, "call": { "id": "1", "result": result } }));
+        }
+    }
+
+    #[test]
+    fn every_other_event_is_written_as_derive_writes_it() {
+        for status in ["sent", "delivered", "read", "failed"] {
+            agrees_without_any(
+                "status",
+                &json!({ "message_id": "1", "status": status, "error": "e", "person": person(), "extra": { "a": 1 } }),
+            );
+        }
+        for (action, stage) in [
+            ("created", json!({ "name": "interest" })),
+            ("updated", json!({ "name": "lead" })),
+            ("deleted", json!({ "name": "client" })),
+            ("merged", json!({ "name": "refused" })),
+            ("changed", json!({ "name": "refused", "reason": "dear", "return_at": "2026-09-01T06:00:00Z" })),
+        ] {
+            agrees_without_any(
+                "record",
+                &json!({ "entity": "deal", "action": action, "external_id": "12", "extra": { "a": 1 }, "fields": {
+                    "stage": stage, "responsible": { "id": "7", "name": "Ольга" }, "title": "t", "person": person(),
+                    "next_contact_at": "2026-09-01T06:00:00.5Z", "tags": ["a", "b"] } }),
+            );
+        }
+        agrees_without_any("person", &person());
+        agrees_without_any(
+            "other",
+            &json!({ "what": "pinned", "person": person(), "conversation": { "key": "1", "title": "t" }, "extra": { "a": 1 } }),
+        );
+    }
+}
