@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod committer;
 pub mod config;
+pub mod conformance;
 pub mod deliver;
 pub mod example;
 pub mod http;

@@ -8,7 +8,7 @@ use crate::ids::{ConnectionId, WorkspaceId};
 use crate::plugin::network::{Network, NetworkError};
 use crate::plugin::outbound::Outbound;
 use crate::plugin::state::StateKeeper;
-use crate::plugin::{Instances, Surroundings};
+use crate::plugin::{Instances, Randomness, Surroundings};
 use crate::rules::delivery::Delivery;
 use crate::rules::ingest::{Context, Origin};
 use crate::secrets::{MasterKey, SecretError, SecretValue};
@@ -141,6 +141,7 @@ impl Registry {
             outbound: Outbound::open(networks)?,
             state: StateKeeper::Stored { store: self.store.clone(), connection: connection.id },
             clock: self.store.clock.clone(),
+            random: Randomness::System,
         };
         let origin = Origin {
             workspace: connection.workspace,

@@ -101,6 +101,19 @@ pub fn delivery(there: &DeliverySettings, change: Map<String, Value>) -> Result<
     Ok(settings)
 }
 
+/// The manifest with a schema under which nothing is missing.
+#[must_use]
+pub fn lenient(manifest: &Manifest) -> Manifest {
+    let mut manifest = manifest.clone();
+    if let Value::Object(schema) = &mut manifest.config {
+        for rule in ["required", "dependentRequired", "dependentSchemas", "if", "then", "else", "allOf", "anyOf", "oneOf", "minProperties"]
+        {
+            schema.remove(rule);
+        }
+    }
+    manifest
+}
+
 /// The configuration that a connector gets where nothing is given: its defaults.
 #[must_use]
 pub fn defaults(manifest: &Manifest) -> Value {

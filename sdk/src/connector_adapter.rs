@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::bindings::imports::patchbay::connector::types;
 use crate::bindings::{check, commands as abilities, polling, webhook};
 use crate::connector::{CommandKind, Connector, Failure, Retry, millis};
-use crate::{commands, events, json};
+use crate::{commands, events, fit, json};
 
 /// Implements the generated traits for a [`Connector`].
 pub struct Adapter<C>(PhantomData<C>);
@@ -89,7 +89,8 @@ fn events(events: Vec<Event>) -> Vec<types::Event> {
     events.into_iter().map(event).collect()
 }
 
-fn event(event: Event) -> types::Event {
+fn event(mut event: Event) -> types::Event {
+    fit::fit(&mut event.body);
     types::Event {
         payload: events::payload(&event.body),
         id: event.id,

@@ -4,6 +4,7 @@ pub mod bindings;
 mod commands;
 mod connector;
 pub mod events;
+mod fit;
 #[cfg(any(target_arch = "wasm32", test))]
 mod heap;
 pub mod host;

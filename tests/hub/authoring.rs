@@ -28,7 +28,7 @@ fn checkout() -> &'static str {
 }
 
 #[test]
-fn each_kind_of_new_connector_is_built_as_it_is() {
+fn each_kind_of_new_connector_is_built_and_passes_its_tests_as_it_is() {
     let folder = Folder::outside();
     for (kind, can) in [
         ("form", vec!["webhook"]),
@@ -43,6 +43,13 @@ fn each_kind_of_new_connector_is_built_as_it_is() {
         abilities.sort_unstable();
         assert_eq!((built["id"].as_str(), abilities), (Some(id.as_str()), can));
         assert!(Path::new(built["file"].as_str().expect("a file")).is_file());
+        let tested: Value = serde_json::from_str(&done(&folder.path().join(&id), &["connector", "test", "--json"])).expect("JSON");
+        assert_eq!(tested["passed"], true);
+        let not_needed = |it: &&Value| it["verdict"] == "not_needed";
+        let sink_of_nothing = usize::from(kind == "crm");
+        let asks_nothing = if matches!(kind, "messenger" | "crm") { 0 } else { 2 };
+        let unneeded = tested["checks"].as_array().into_iter().flatten().filter(not_needed).count();
+        assert_eq!(unneeded, asks_nothing + 3 * sink_of_nothing, "{tested:#}");
         let imports = built["imports"].to_string();
         assert_eq!(imports.contains("/http@"), matches!(kind, "messenger" | "crm"), "what it does not use it does not import: {imports}");
     }

@@ -4,6 +4,7 @@
 
 mod authoring;
 mod commands;
+mod conformance;
 mod delivery;
 mod intake;
 mod limits;

@@ -51,7 +51,15 @@ pub struct Connector {
 impl Runtime {
     /// A runtime that keeps compiled code in `cache`.
     pub fn new(cache: CompileCache) -> wasmtime::Result<Self> {
-        let engine = WasmEngine::new()?;
+        Self::on(WasmEngine::new()?, cache)
+    }
+
+    /// A runtime whose instances tell what each call used up.
+    pub fn measuring(cache: CompileCache) -> wasmtime::Result<Self> {
+        Self::on(WasmEngine::measuring()?, cache)
+    }
+
+    fn on(engine: WasmEngine, cache: CompileCache) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(engine.raw());
         patchbay::connector::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |it: &mut Guest| it)?;
         patchbay::connector::host::add_to_linker::<_, HasSelf<_>>(&mut linker, |it: &mut Guest| it)?;

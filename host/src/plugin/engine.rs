@@ -1,4 +1,5 @@
-//! The wasm engine: one for the process, with pooled memory, epochs as its clock and copy-on-write images.
+//! The wasm engine: one for the process, with pooled memory, epochs as its clock and copy-on-write images. An engine that measures
+//! counts fuel as well, which costs time: it is made for `connector test` alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,15 +26,31 @@ const KEPT_TABLE: usize = 16 << 10;
 #[derive(Clone)]
 pub struct WasmEngine {
     engine: Engine,
+    measures: bool,
     _ticker: Arc<Ticker>,
 }
 
 impl WasmEngine {
     /// Builds the engine and starts its clock.
     pub fn new() -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config())?;
+        Self::start(&config(), false)
+    }
+
+    /// One that measures what calls use up.
+    pub fn measuring() -> wasmtime::Result<Self> {
+        Self::start(config().consume_fuel(true), true)
+    }
+
+    fn start(config: &Config, measures: bool) -> wasmtime::Result<Self> {
+        let engine = Engine::new(config)?;
         let ticker = Ticker::start(engine.clone());
-        Ok(Self { engine, _ticker: Arc::new(ticker) })
+        Ok(Self { engine, measures, _ticker: Arc::new(ticker) })
+    }
+
+    /// True when calls are measured.
+    #[must_use]
+    pub fn measures(&self) -> bool {
+        self.measures
     }
 
     /// The engine itself.

@@ -10,6 +10,7 @@ use super::bindings::patchbay::connector::http::{Request, Response};
 use super::bindings::patchbay::connector::secrets::Part;
 use super::bindings::patchbay::connector::types::{Failure, Header, Retry};
 use super::bindings::patchbay::connector::{host, http, secrets, state, types};
+use super::measure::Usage;
 use super::outbound::{OutboundError, OutboundRequest, OutboundResponse};
 use super::state::Expected;
 use super::surroundings::Surroundings;
@@ -52,6 +53,8 @@ pub struct Guest {
     answers: Option<Vec<u8>>,
     /// What the last request of the present call told of the vendor.
     health: Health,
+    /// Most linear memory so far, bytes.
+    memory: usize,
 }
 
 /// What the present call may still use.
@@ -64,7 +67,13 @@ struct Budget {
 impl Guest {
     /// A guest that has not been called yet.
     pub fn new(surroundings: Arc<Surroundings>) -> Self {
-        Self { surroundings, budget: Budget { host_calls: 0, ticks: 0, refused_memory: false }, answers: None, health: Health::Unknown }
+        Self {
+            surroundings,
+            budget: Budget { host_calls: 0, ticks: 0, refused_memory: false },
+            answers: None,
+            health: Health::Unknown,
+            memory: 0,
+        }
     }
 
     /// Gives the next call its full budget.
@@ -84,6 +93,12 @@ impl Guest {
     /// The vendor's answers of the call that just ended, one after the other.
     pub fn take_answers(&mut self) -> Vec<u8> {
         self.answers.take().unwrap_or_default()
+    }
+
+    /// What the present call used up; `fuel` is counted by the engine.
+    pub fn usage(&self, fuel: u64) -> Usage {
+        let host_calls = self.surroundings.manifest.limits.host_calls - self.budget.host_calls;
+        Usage { fuel, memory: self.memory as u64, host_calls }
     }
 
     /// One tick of processor time is used.
@@ -117,6 +132,9 @@ impl ResourceLimiter for Guest {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = desired <= (self.surroundings.manifest.limits.memory_mib as usize) << 20;
         self.budget.refused_memory |= !allowed;
+        if allowed {
+            self.memory = self.memory.max(desired);
+        }
         Ok(allowed)
     }
 
@@ -156,7 +174,7 @@ impl host::Host for Guest {
     fn random(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
         self.host_call()?;
         let mut bytes = vec![0; len.min(MAX_RANDOM) as usize];
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).expect("the system's randomness is there");
+        self.surroundings.random.fill(&mut bytes);
         Ok(bytes)
     }
 }

@@ -11,6 +11,7 @@ use super::bindings::exports::patchbay::connector::{commands, polling, webhook};
 use super::bindings::patchbay::connector::types::Failure;
 use super::connector::Connector;
 use super::guest::{Guest, Limit};
+use super::measure::Usage;
 use super::surroundings::Surroundings;
 use crate::rules::breaker::Health;
 
@@ -50,6 +51,8 @@ pub struct Instances {
     surroundings: Arc<Surroundings>,
     idle: Mutex<Vec<Warm>>,
     permits: Semaphore,
+    /// What the call that ended last used up, where the engine measures.
+    usage: Mutex<Option<Usage>>,
 }
 
 /// An instance between two calls.
@@ -64,7 +67,7 @@ impl Instances {
     /// No instance yet: the first call makes one.
     #[must_use]
     pub fn new(connector: Arc<Connector>, surroundings: Arc<Surroundings>) -> Self {
-        Self { connector, surroundings, idle: Mutex::default(), permits: Semaphore::new(MAX_INSTANCES) }
+        Self { connector, surroundings, idle: Mutex::default(), permits: Semaphore::new(MAX_INSTANCES), usage: Mutex::default() }
     }
 
     /// The connector that this is made of.
@@ -132,6 +135,12 @@ impl Instances {
         self.end(warm, wall, called, |it| it.as_ref().map_or(0, String::len))?.map_err(CallError::Failed)
     }
 
+    /// What the call that ended last used up; none where the engine does not measure.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Retires instances that nobody called for a while.
     pub fn retire_idle(&self) {
         self.idle().retain(|it| it.used.elapsed() < MAX_IDLE);
@@ -151,6 +160,7 @@ impl Instances {
         };
         warm.store.data_mut().begin(keep_answers);
         warm.store.set_epoch_deadline(1);
+        self.refuel(&mut warm.store);
         warm.calls += 1;
         Ok((permit, warm))
     }
@@ -165,6 +175,7 @@ impl Instances {
         });
         store.data_mut().begin(false);
         store.set_epoch_deadline(1);
+        self.refuel(&mut store);
         let instance = self.connector.pre.instantiate_async(&mut store).await.map_err(|error| {
             if error.is::<wasmtime::PoolConcurrencyLimitError>() {
                 return CallError::Busy;
@@ -172,6 +183,20 @@ impl Instances {
             classify(store.data(), &error)
         })?;
         Ok(Warm { store, instance, calls: 0, used: Instant::now() })
+    }
+
+    /// Where fuel is counted, there is more than any call can burn: time is the limit.
+    fn refuel(&self, store: &mut Store<Guest>) {
+        if self.connector.engine.measures() {
+            store.set_fuel(u64::MAX).expect("an engine that measures counts fuel");
+        }
+    }
+
+    fn measure(&self, warm: &Warm) {
+        if self.connector.engine.measures() {
+            let fuel = u64::MAX - warm.store.get_fuel().expect("an engine that measures counts fuel");
+            *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(warm.store.data().usage(fuel));
+        }
     }
 
     /// Looks at how a call ended: a sound instance goes back, any other is dropped with all that it holds.
@@ -182,6 +207,7 @@ impl Instances {
         called: Result<wasmtime::Result<R>, tokio::time::error::Elapsed>,
         size: impl Fn(&R) -> usize,
     ) -> Result<R, CallError> {
+        self.measure(&warm);
         let result = called.map_err(|_| Limit::Wall(wall))?.map_err(|it| trap(&warm, &it))?;
         let limit = self.surroundings.manifest.limits.output_bytes;
         if size(&result) > limit as usize {

@@ -36,6 +36,10 @@ impl fmt::Display for Network {
 }
 
 impl Network {
+    /// Every address that there is.
+    pub const ANY: [Self; 2] =
+        [Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 0 }, Self { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix: 0 }];
+
     /// True when the address lies in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -11,6 +11,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
+use super::cassette::Player;
 use super::network::{Network, is_public};
 use crate::secrets::SecretValue;
 
@@ -23,8 +24,10 @@ const HOST_HEADERS: [&str; 7] =
 
 /// The way out of one connection.
 pub enum Outbound {
-    /// Every request is refused: mapping and tests.
+    /// Every request is refused: mapping.
     Closed,
+    /// A cassette answers: tests.
+    Played(Player),
     /// The declared endpoints can be reached.
     Open {
         /// The client with the checking resolver.
@@ -66,6 +69,9 @@ pub enum OutboundError {
     /// This run has no network.
     #[error("this run has no network: nothing was sent to the endpoint `{0}`")]
     Closed(String),
+    /// The cassette has no such request.
+    #[error("the cassette does not have it: {0}")]
+    Cassette(String),
     /// The manifest does not know the endpoint.
     #[error("the endpoint `{0}` is not in the manifest: a line `[endpoints.{0}]` with its `url` would allow it")]
     UnknownEndpoint(String),
@@ -118,6 +124,7 @@ impl OutboundError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Closed(_) => "http.closed",
+            Self::Cassette(_) => "http.cassette",
             Self::UnknownEndpoint(_) => "http.unknown_endpoint",
             Self::Address { .. } => "http.address",
             Self::Request(_) => "http.request",
@@ -159,8 +166,17 @@ impl Outbound {
         secret: impl Fn(&str) -> Option<SecretValue>,
         request: OutboundRequest,
     ) -> Result<OutboundResponse, OutboundError> {
-        let Self::Open { client, granted } = self else {
-            return Err(OutboundError::Closed(request.endpoint));
+        let (client, granted) = match self {
+            Self::Open { client, granted } => (client, granted),
+            Self::Closed => return Err(OutboundError::Closed(request.endpoint)),
+            Self::Played(player) => {
+                // What the real way out would refuse is refused here too.
+                build(manifest, config, secret, &request, &Network::ANY)?;
+                let limit = manifest.limits.response_bytes;
+                return player
+                    .answer(&request)
+                    .and_then(|it| if it.body.len() > limit as usize { Err(OutboundError::TooLarge { limit }) } else { Ok(it) });
+            }
         };
         let wait = request.timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT);
         let built = build(manifest, config, secret, &request, granted)?;

@@ -33,6 +33,13 @@ impl StateKeeper {
         Self::Memory(Mutex::default())
     }
 
+    /// Forgets what is kept in memory. What is in the database stays.
+    pub fn forget(&self) {
+        if let Self::Memory(entries) = self {
+            lock(entries).clear();
+        }
+    }
+
     /// The value, where there is one that has not expired.
     pub async fn get(&self, clock: &Clock, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let now = clock.now_ms();

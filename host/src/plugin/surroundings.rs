@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use patchbay_schemas::Manifest;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 
 use super::outbound::Outbound;
@@ -34,6 +36,56 @@ pub struct Surroundings {
     pub state: StateKeeper,
     /// The hub's clock.
     pub clock: Clock,
+    /// Where random bytes come from.
+    pub random: Randomness,
+}
+
+/// Where random bytes come from.
+#[derive(Debug, Default)]
+pub enum Randomness {
+    /// The system.
+    #[default]
+    System,
+    /// A sequence that is the same in every run: tests alone.
+    Seeded(AtomicU64),
+}
+
+impl Randomness {
+    /// The sequence that begins with this number.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self::Seeded(AtomicU64::new(seed))
+    }
+
+    /// Begins a seeded sequence anew; the system's goes on.
+    pub fn restart(&self, seed: u64) {
+        if let Self::Seeded(state) = self {
+            state.store(seed, Ordering::Relaxed);
+        }
+    }
+
+    /// Fills these bytes.
+    pub fn fill(&self, bytes: &mut [u8]) {
+        match self {
+            Self::System => SystemRandom::new().fill(bytes).expect("the system's randomness is there"),
+            Self::Seeded(state) => {
+                for byte in bytes {
+                    let next = splitmix(state.fetch_add(GOLDEN, Ordering::Relaxed));
+                    *byte = next.to_le_bytes()[0];
+                }
+            }
+        }
+    }
+}
+
+/// The step of splitmix64.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Splitmix64 (Steele, Lea and Flood 2014): a good number out of a counter.
+fn splitmix(counter: u64) -> u64 {
+    let it = (counter ^ (counter >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let it = (it ^ (it >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    it ^ (it >> 31)
 }
 
 impl Surroundings {

@@ -3,7 +3,7 @@
 use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::interaction::Form;
 use patchbay_sdk::schemas::{
-    Detail, Direction, Event, EventBody, Identity, Interaction, Name, Person, time,
+    Detail, Direction, Event, EventBody, Identity, Interaction, Name, Person, Timestamp, time,
 };
 use patchbay_sdk::{Connector, Failure, Reply, Request};
 
@@ -35,7 +35,7 @@ fn submission(body: Node) -> Result<Event, Failure> {
         ..Person::default()
     };
     let text = taken(&mut fields, "message", 65_536);
-    let occurred_at = fields.peek_text("sent_at").and_then(time::parse);
+    let occurred_at = moment(&mut fields, "sent_at");
     let form = Form {
         name: taken(&mut fields, "form", 1024),
         fields: fields.rest(),
@@ -50,6 +50,13 @@ fn submission(body: Node) -> Result<Event, Failure> {
         occurred_at,
         body: EventBody::Form(interaction),
     })
+}
+
+/// Takes a time with its offset; any other text stays where it is.
+fn moment(fields: &mut Object, key: &str) -> Option<Timestamp> {
+    let at = fields.peek_text(key).and_then(time::parse)?;
+    fields.text(key);
+    Some(at)
 }
 
 /// Takes a text that is not empty and not longer than the schemas allow; any other stays where it is.

@@ -6,7 +6,7 @@ use patchbay_sdk::schemas::command::{CommandBody, MessageSend};
 use patchbay_sdk::schemas::interaction::Message;
 use patchbay_sdk::schemas::{
     Command, ConversationRef, Detail, Direction, Event, EventBody, Identity, Interaction, Name,
-    Person, Receipt, time,
+    Person, Receipt, Timestamp, time,
 };
 use patchbay_sdk::serde_json::{Value, json};
 use patchbay_sdk::{CommandKind, Connector, Failure, Reply, Request, http};
@@ -68,7 +68,7 @@ fn message(body: Node) -> Result<Event, Failure> {
         ..Person::default()
     };
     let text = taken(&mut fields, "text", 65_536);
-    let occurred_at = fields.peek_text("sent_at").and_then(time::parse);
+    let occurred_at = moment(&mut fields, "sent_at");
     let detail = Detail::Message(Message {
         id: Some(id.clone()),
         ..Message::default()
@@ -120,6 +120,13 @@ fn receipt(id: String) -> Receipt {
         remote_id: Some(id).filter(|it| !it.is_empty()),
         ..Receipt::default()
     }
+}
+
+/// Takes a time with its offset; any other text stays where it is.
+fn moment(fields: &mut Object, key: &str) -> Option<Timestamp> {
+    let at = fields.peek_text(key).and_then(time::parse)?;
+    fields.text(key);
+    Some(at)
 }
 
 /// Takes a text that is not empty and not longer than the schemas allow; any other stays where it is.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use patchbay_host::clock::Clock;
 use patchbay_host::plugin::outbound::Outbound;
 use patchbay_host::plugin::state::StateKeeper;
-use patchbay_host::plugin::{Artifact, CompileCache, Connector, Header, Instances, Request, Runtime, Surroundings};
+use patchbay_host::plugin::{Artifact, CompileCache, Connector, Header, Instances, Randomness, Request, Runtime, Surroundings};
 use patchbay_host::secrets::MasterKey;
 use patchbay_sdk::{events, json};
 use serde_json::json;
@@ -76,6 +76,7 @@ fn instances(connector: &Arc<Connector>) -> Instances {
         outbound: Outbound::Closed,
         state: StateKeeper::in_memory(),
         clock: Clock::System,
+        random: Randomness::System,
     };
     Instances::new(Arc::clone(connector), Arc::new(surroundings))
 }

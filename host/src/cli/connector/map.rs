@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use patchbay_host::catalogue::{self, Catalogue, CatalogueError};
 use patchbay_host::clock::Clock;
+use patchbay_host::conformance::fixture;
 use patchbay_host::plugin::outbound::Outbound;
 use patchbay_host::plugin::state::StateKeeper;
-use patchbay_host::plugin::{Artifact, Header, Instances, Request, Surroundings};
+use patchbay_host::plugin::{Artifact, Header, Instances, Randomness, Request, Surroundings};
 use patchbay_host::reading::{self, Answer};
 use patchbay_host::rules::ingest::Reading;
 use patchbay_host::rules::verify::{Presented, verify};
@@ -90,6 +91,7 @@ impl MapArgs {
             outbound: Outbound::Closed,
             state: StateKeeper::in_memory(),
             clock: self.now.map_or(Clock::System, Clock::at),
+            random: Randomness::System,
         };
         let read = reading::of(&Instances::new(connector, Arc::new(surroundings)), &request).await;
         let outlines = outlines(read.reading, &read.answer)?;
@@ -101,7 +103,7 @@ impl MapArgs {
         let body = read_body(&self.body)?;
         let mut headers = self.headers.clone();
         if !headers.iter().any(|it| it.name == "content-type") {
-            headers.extend(content_type(&self.body).map(|it| Header { name: "content-type".to_owned(), value: it.to_owned() }));
+            headers.extend(fixture::content_type(&self.body).map(|it| Header { name: "content-type".to_owned(), value: it.to_owned() }));
         }
         let (path, query) = self.url.as_deref().map_or_else(Default::default, place);
         Ok(Request { method: self.method.to_uppercase(), path, query, headers, body })
@@ -110,7 +112,7 @@ impl MapArgs {
     /// The configuration and the secrets: what is given must be right, what is not given takes its default, and nothing counts as missing.
     fn setup(&self, manifest: &Manifest) -> Result<(Value, BTreeMap<String, SecretValue>), Failure> {
         let given = self.config.as_deref().map_or_else(|| Ok(Map::new()), read_object)?;
-        let mut checked = setup::check(&lenient(manifest), given)?;
+        let mut checked = setup::check(&setup::lenient(manifest), given)?;
         let known = manifest.secrets();
         for Pair { name, value } in &self.secrets {
             if !known.contains(&name.as_str()) {
@@ -121,18 +123,6 @@ impl MapArgs {
         }
         Ok((checked.config, checked.secrets))
     }
-}
-
-/// The manifest with a schema under which nothing is missing.
-fn lenient(manifest: &Manifest) -> Manifest {
-    let mut manifest = manifest.clone();
-    if let Value::Object(schema) = &mut manifest.config {
-        for rule in ["required", "dependentRequired", "dependentSchemas", "if", "then", "else", "allOf", "anyOf", "oneOf", "minProperties"]
-        {
-            schema.remove(rule);
-        }
-    }
-    manifest
 }
 
 /// A path of a `.wasm`, an installed connector, or one that was built in this checkout.
@@ -194,17 +184,6 @@ fn header(text: &str) -> Result<Header, String> {
     Ok(Header { name: name.trim().to_lowercase(), value: value.trim().to_owned() })
 }
 
-fn content_type(file: &Path) -> Option<&'static str> {
-    Some(match file.extension()?.to_str()? {
-        "json" => "application/json",
-        "form" => "application/x-www-form-urlencoded",
-        "xml" => "text/xml",
-        "txt" => "text/plain",
-        "eml" => "message/rfc822",
-        _ => return None,
-    })
-}
-
 /// What the connector sees of an address: the path after `/in/<connection>` (the whole path where that is not in it), and the query.
 fn place(url: &str) -> (String, String) {
     let url = url.split('#').next().unwrap_or_default();
@@ -243,17 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn the_ending_says_the_content_type() {
-        assert_eq!(content_type(Path::new("a/b.form")), Some("application/x-www-form-urlencoded"));
-        assert_eq!(content_type(Path::new("b")), None);
-    }
-
-    #[test]
     fn nothing_is_missing_but_what_is_given_must_be_right() {
         let text = "id = 'x'\nversion = '1.0.0'\ncontract = '0.1.0'\nname = 'X'\nsummary = 'x'\nchannel = 'x'\nroles = ['source']\n\
                     [config]\nrequired = ['base']\n[config.properties.base]\ntype = 'string'\n[config.properties.mode]\nenum = ['a', 'b']\ndefault = 'b'\n\
                     [config.if]\nproperties.mode.const = 'b'\n[config.then]\nrequired = ['token']";
-        let manifest = lenient(&toml::from_str(text).unwrap());
+        let manifest = setup::lenient(&toml::from_str(text).unwrap());
         assert_eq!(setup::check(&manifest, Map::new()).unwrap().config, serde_json::json!({ "mode": "b" }));
         let wrong = serde_json::json!({ "mode": "c" });
         assert!(setup::check(&manifest, wrong.as_object().unwrap().clone()).is_err());

@@ -6,7 +6,9 @@ mod list;
 mod map;
 mod new;
 mod permissions;
+mod report;
 mod templates;
+mod test;
 
 use patchbay_host::plugin::Artifact;
 
@@ -21,6 +23,7 @@ pub enum Connectors {
     List,
     New(new::New),
     Build(build::Build),
+    Test(test::Test),
     /// Show what a connector can do, what it may reach and how it is configured, without running it
     Inspect {
         /// A connector's id, or the path of a .wasm
@@ -34,6 +37,7 @@ impl Connectors {
         match self {
             Self::New(it) => return it.run(here.out),
             Self::Build(it) => return it.run(here.out),
+            Self::Test(it) => return it.run(here).await,
             Self::Map(it) => return it.run(here).await,
             Self::List | Self::Inspect { .. } => {}
         }

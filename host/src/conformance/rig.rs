@@ -1,0 +1,239 @@
+//! A connection in memory: the real plugin host with a clock that stands still, made-up secrets, and a cassette for a network.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use patchbay_schemas::{Manifest, Timestamp};
+use serde_json::Value;
+
+use super::fixture::{Call, Case, Settings};
+use crate::clock::Clock;
+use crate::plugin::cassette::{Asked, Exchange, Player, Then};
+use crate::plugin::outbound::Outbound;
+use crate::plugin::state::StateKeeper;
+use crate::plugin::{CallError, Connector, Failure, Instances, Randomness, Receipt, Reply, Surroundings, Usage};
+use crate::reading;
+use crate::rules::ingest::CheckedEvent;
+use crate::rules::verify::{Presented, verify};
+use crate::secrets::SecretValue;
+use crate::setup::{self, SetupError};
+
+/// The time in every case that does not say another: 2026-01-01T00:00:00Z, in milliseconds.
+const NOW_MS: i64 = 1_767_225_600_000;
+/// How much more time a call has than in a hub.
+const PATIENCE: u32 = 10;
+/// What random bytes begin with.
+const SEED: u64 = 1;
+
+/// Why a case cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum RigError {
+    /// Its configuration does not fit the manifest.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A property without which nothing works.
+    #[error("the configuration needs `{0}`: give it in fixtures/case.toml under [config]")]
+    Missing(String),
+    /// A case names another one that is not there, or is no delivery.
+    #[error("`after` names `{0}`, which is no delivery of this folder")]
+    NoSuchCase(String),
+}
+
+/// What came of a call.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Of a delivery.
+    Delivered {
+        /// Its events, each checked by schema.
+        events: Vec<CheckedEvent>,
+        /// What the vendor gets.
+        reply: Reply,
+    },
+    /// Of a poll.
+    Page {
+        /// Its events, each checked by schema.
+        events: Vec<CheckedEvent>,
+        /// Where the next one begins.
+        cursor: Option<String>,
+        /// True: there is more.
+        more: bool,
+    },
+    /// Of commands, one each.
+    Receipts(Vec<Result<Receipt, Failure>>),
+    /// Of a check: JSON text.
+    Report(String),
+    /// The connector said no.
+    Failed(Failure),
+    /// The vendor's signature was refused before the connector ran.
+    Unsigned(String),
+    /// It trapped or ran into a limit.
+    Broken(String),
+}
+
+/// A call that was played.
+#[derive(Debug, Clone)]
+pub struct Played {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What it used up.
+    pub usage: Usage,
+    /// How long it took on this machine.
+    pub time: Duration,
+    /// What it asked of the vendor.
+    pub asked: Vec<Asked>,
+    /// What did not go by the cassette.
+    pub fault: Option<String>,
+}
+
+/// A connection in memory.
+pub struct Place {
+    instances: Instances,
+}
+
+impl Place {
+    /// A connection with this configuration, on which nothing happened yet.
+    pub fn new(connector: &Arc<Connector>, settings: &Settings) -> Result<Self, RigError> {
+        let manifest = &connector.manifest;
+        let (config, secrets) = configure(manifest, settings)?;
+        let now = settings.now.map_or(NOW_MS, Timestamp::as_millisecond);
+        let surroundings = Surroundings {
+            connection: "cxn_test".to_owned(),
+            manifest: Arc::new(patient(manifest)),
+            config_text: config.to_string(),
+            config,
+            secrets,
+            outbound: Outbound::Played(Player::default()),
+            state: StateKeeper::in_memory(),
+            clock: Clock::Manual(Arc::new(now.into())),
+            random: Randomness::seeded(SEED),
+        };
+        Ok(Self { instances: Instances::new(Arc::clone(connector), Arc::new(surroundings)) })
+    }
+
+    /// A connection that is ready for a case: what came before it was delivered.
+    pub async fn of(connector: &Arc<Connector>, case: &Case, all: &[Case]) -> Result<Self, RigError> {
+        let place = Self::new(connector, &case.settings)?;
+        place.come_before(case, all).await?;
+        // What came before is not measured.
+        place.renew();
+        Ok(place)
+    }
+
+    /// Delivers what came before a case.
+    pub async fn come_before(&self, case: &Case, all: &[Case]) -> Result<(), RigError> {
+        for name in &case.settings.after {
+            let before = all.iter().find(|it| it.name == *name && matches!(it.call, Call::Webhook(_)));
+            let before = before.ok_or_else(|| RigError::NoSuchCase(name.clone()))?;
+            self.play(&before.call, &before.cassette, Then::Nothing).await;
+        }
+        Ok(())
+    }
+
+    /// Plays a case as it stands.
+    pub async fn play_case(&self, case: &Case) -> Played {
+        if let Err(reason) = self.verify(case) {
+            let usage = Usage { fuel: 0, memory: 0, host_calls: 0 };
+            return Played { outcome: Outcome::Unsigned(reason), usage, time: Duration::ZERO, asked: Vec::new(), fault: None };
+        }
+        self.play(&case.call, &case.cassette, Then::Nothing).await
+    }
+
+    /// Plays a call against a cassette.
+    pub async fn play(&self, call: &Call, cassette: &[Exchange], then: Then) -> Played {
+        let player = self.player();
+        player.load(cassette, then);
+        let begun = Instant::now();
+        let outcome = match call {
+            Call::Webhook(request) => self.instances.webhook(request).await.map(|mut reply| {
+                let events = std::mem::take(&mut reply.events).into_iter().map(reading::check).collect();
+                Outcome::Delivered { events, reply }
+            }),
+            Call::Poll { cursor, limit } => self.instances.poll(cursor.as_deref(), *limit).await.map(|(page, _)| {
+                let events = page.events.into_iter().map(reading::check).collect();
+                Outcome::Page { events, cursor: page.next_cursor, more: page.more }
+            }),
+            Call::Execute(batch) => self.instances.execute(batch).await.0.map(Outcome::Receipts),
+            Call::Check => self.instances.check().await.map(Outcome::Report),
+        };
+        let time = begun.elapsed();
+        let outcome = outcome.unwrap_or_else(|error| match error {
+            CallError::Failed(failure) => Outcome::Failed(failure),
+            error => Outcome::Broken(error.to_string()),
+        });
+        let usage = self.instances.usage().unwrap_or(Usage { fuel: 0, memory: 0, host_calls: 0 });
+        Played { outcome, usage, time, asked: player.asked(), fault: player.fault() }
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, ms: i64) {
+        if let Clock::Manual(now) = &self.instances.surroundings().clock {
+            now.fetch_add(ms, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// As if nothing had ever happened on this connection; its instances stay.
+    pub fn forget(&self) {
+        self.instances.surroundings().state.forget();
+        self.instances.surroundings().random.restart(SEED);
+    }
+
+    /// The next call gets a new instance.
+    pub fn renew(&self) {
+        self.instances.retire_all();
+    }
+
+    fn player(&self) -> &Player {
+        match &self.instances.surroundings().outbound {
+            Outbound::Played(player) => player,
+            _ => unreachable!("a place is made with a player"),
+        }
+    }
+
+    fn verify(&self, case: &Case) -> Result<(), String> {
+        let here = self.instances.surroundings();
+        let (Call::Webhook(request), Some(webhook), Some(true)) = (&case.call, &here.manifest.webhook, case.settings.verify) else {
+            return Ok(());
+        };
+        let headers: Vec<(String, String)> = request.headers.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
+        let presented = Presented { method: &request.method, headers: &headers, query: &request.query, body: &request.body };
+        verify(&webhook.verify, &presented, |name| here.secrets.get(name).map(SecretValue::reveal)).map_err(|error| error.to_string())
+    }
+}
+
+/// The same with more time: an engine that measures is slower, and so may the machine be that tests run on. What never ends is stopped
+/// all the same.
+fn patient(manifest: &Manifest) -> Manifest {
+    let mut manifest = manifest.clone();
+    for limit in [&mut manifest.limits.cpu_ms, &mut manifest.limits.webhook_ms, &mut manifest.limits.work_ms] {
+        *limit = limit.saturating_mul(PATIENCE);
+    }
+    manifest
+}
+
+/// The configuration with its defaults, and a secret for each that the manifest knows.
+fn configure(manifest: &Manifest, settings: &Settings) -> Result<(Value, BTreeMap<String, SecretValue>), RigError> {
+    let known = manifest.secrets();
+    let checked = setup::check(&setup::lenient(manifest), settings.config.clone())?;
+    let missing = required(manifest).filter(|it| !known.contains(it)).find(|it| checked.config.get(it).is_none());
+    if let Some(missing) = missing {
+        return Err(RigError::Missing(missing.to_owned()));
+    }
+    let mut secrets = checked.secrets;
+    for name in known {
+        // One that may be missing is missing where nobody gives it.
+        let made_up = || is_required(manifest, name).then(|| format!("made-up-{name}"));
+        if let Some(value) = settings.secrets.get(name).cloned().or_else(made_up) {
+            secrets.insert(name.to_owned(), SecretValue::new(value));
+        }
+    }
+    Ok((checked.config, secrets))
+}
+
+fn required(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    manifest.config.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn is_required(manifest: &Manifest, name: &str) -> bool {
+    required(manifest).any(|it| it == name)
+}

@@ -1,0 +1,98 @@
+//! What a connector declares, exports, imports and has cases for.
+
+use patchbay_schemas::manifest::Role;
+
+use super::super::fixture::{Call, Case};
+use super::{Seen, Verdict};
+use crate::plugin::Artifact;
+
+/// The kinds of command that the hub knows.
+const KINDS: [&str; 3] = ["lead.upsert", "interaction.add", "message.send"];
+
+/// It exports and imports what its manifest declares, and nothing else.
+pub fn declared(artifact: &Artifact) -> Verdict {
+    let manifest = &artifact.manifest;
+    let mut seen = Seen { looks: 1, ..Seen::default() };
+    let document = serde_json::to_value(manifest).unwrap_or_default();
+    let schema = crate::reading::validator("https://patchbay.dev/schemas/v1/manifest.json");
+    for fault in schema.iter_errors(&document) {
+        seen.fault(format!("connector.toml{}: {fault}", fault.instance_path().as_str().replace('/', ".")));
+    }
+    let exported = artifact.abilities();
+    let sections =
+        [("webhook", manifest.webhook.is_some()), ("polling", manifest.polling.is_some()), ("commands", manifest.commands.is_some())];
+    for (ability, is_declared) in sections {
+        match (is_declared, exported.contains(&ability)) {
+            (true, false) => {
+                seen.fault(format!("connector.toml has [{ability}], but the component does not export it: name it in register!"));
+            }
+            (false, true) => {
+                seen.fault(format!(
+                    "the component exports `{ability}`, but connector.toml has no [{ability}]: the hub would never call it"
+                ));
+            }
+            _ => {}
+        }
+    }
+    let imports = |interface: &str| artifact.imports.iter().any(|it| it.contains(&format!("/{interface}@")));
+    match (imports("http"), manifest.endpoints.is_empty()) {
+        (true, true) => seen.fault("it imports `http`, but connector.toml has no [endpoints.…]: every request would be refused".to_owned()),
+        (false, false) => {
+            seen.fault("connector.toml has endpoints, but it does not import `http`: leave out what it does not use".to_owned());
+        }
+        _ => {}
+    }
+    if imports("secrets") && manifest.secrets().is_empty() {
+        seen.fault("it imports `secrets`, but no property of its configuration is `writeOnly`".to_owned());
+    }
+    let versions = artifact.imports.iter().chain(&artifact.exports).filter_map(|it| it.split_once('@').map(|it| it.1));
+    for version in versions.filter(|it| *it != manifest.contract) {
+        seen.fault(format!("connector.toml has contract = \"{}\", but the component speaks {version}", manifest.contract));
+    }
+    let kinds = manifest.commands.as_ref().map(|it| it.kinds.as_slice()).unwrap_or_default();
+    for kind in kinds.iter().filter(|it| !KINDS.contains(&it.as_str())) {
+        seen.fault(format!("commands.kinds has `{kind}`, which no hub asks for (there are {})", KINDS.join(", ")));
+    }
+    let takes = |kind: &str| kinds.iter().any(|it| it == kind);
+    for role in &manifest.roles {
+        let (fits, due) = match role {
+            Role::Source => (manifest.webhook.is_some() || manifest.polling.is_some(), "a source needs [webhook] or [polling]"),
+            Role::Messenger => (takes("message.send"), "a messenger needs message.send in commands.kinds"),
+            Role::Sink => (takes("lead.upsert"), "a sink needs lead.upsert in commands.kinds"),
+        };
+        if !fits {
+            seen.fault(due.to_owned());
+        }
+    }
+    seen.verdict("")
+}
+
+/// Each ability and each kind of command has a case: what nobody tries is not known to work.
+pub fn covered(artifact: &Artifact, cases: &[Case]) -> Verdict {
+    let mut seen = Seen::default();
+    for ability in artifact.abilities() {
+        seen.look();
+        let (file, what) = match ability {
+            "webhook" => ("<case>.json", "delivery"),
+            "polling" => ("<case>.poll.json", "poll"),
+            "commands" => ("<case>.command.json", "command"),
+            "check" => ("<case>.check.json", "check"),
+            _ => continue,
+        };
+        if !cases.iter().any(|it| it.call.ability() == ability) {
+            seen.fault(format!("there is no {what} among the cases: put one into fixtures/{file}"));
+        }
+    }
+    let tried: Vec<&str> = cases
+        .iter()
+        .flat_map(|it| if let Call::Execute(batch) = &it.call { batch.as_slice() } else { &[] })
+        .map(|it| it.kind.as_str())
+        .collect();
+    for kind in artifact.manifest.commands.iter().flat_map(|it| &it.kinds) {
+        seen.look();
+        if !tried.contains(&kind.as_str()) {
+            seen.fault(format!("no case has the command {kind}: put one into fixtures/<case>.command.json"));
+        }
+    }
+    seen.verdict("it exports nothing")
+}

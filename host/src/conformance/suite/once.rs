@@ -1,0 +1,65 @@
+//! A command that comes twice.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::super::fixture::{Call, Case};
+use super::super::rig::{Outcome, Place, RigError};
+use super::{Seen, Verdict};
+use crate::plugin::cassette::Then;
+use crate::plugin::{Command, Connector};
+
+/// A command that comes twice is carried out once. The second time nothing is asked of the vendor, or just what the cassette for it has;
+/// and the receipt names the same record.
+pub async fn check(connector: &Arc<Connector>, cases: &[Case]) -> Result<Verdict, RigError> {
+    let mut seen = Seen::default();
+    for case in cases {
+        let Call::Execute(batch) = &case.call else { continue };
+        let place = Place::of(connector, case, cases).await?;
+        let Outcome::Receipts(first) = place.play_case(case).await.outcome else { continue };
+        let first: Vec<Option<String>> = first.into_iter().flatten().map(|it| it.remote_id).collect();
+        if first.len() < batch.len() {
+            // It fails as it should: there is nothing to do twice.
+            continue;
+        }
+        seen.look();
+        place.renew();
+        let again: Vec<Command> = batch.iter().map(retried).collect();
+        let second = place.play(&Call::Execute(again), case.again.as_deref().unwrap_or_default(), Then::Nothing).await;
+        if case.again.is_none() && !second.asked.is_empty() {
+            let asked: Vec<String> = second.asked.iter().map(|it| format!("{} {}", it.method, it.path)).collect();
+            seen.fault(format!(
+                "{}: when the command came once more, it asked {} (where it must look first, {}.again.cassette.json says what the vendor answers)",
+                case.name,
+                asked.join(", "),
+                case.name
+            ));
+            continue;
+        }
+        if let Some(fault) = second.fault {
+            seen.fault(format!("{}: when the command came once more: {fault}", case.name));
+            continue;
+        }
+        let ids: Vec<Option<String>> = match second.outcome {
+            Outcome::Receipts(receipts) => receipts.into_iter().flatten().map(|it| it.remote_id).collect(),
+            _ => Vec::new(),
+        };
+        if ids != first {
+            seen.fault(format!("{}: when the command came once more, its receipt named {ids:?} and not {first:?}", case.name));
+        }
+    }
+    Ok(seen.verdict("no command is carried out"))
+}
+
+/// The command as the hub gives it when it does not know how the first try ended.
+fn retried(command: &Command) -> Command {
+    let mut command = command.clone();
+    if let Ok(Value::Object(mut payload)) = serde_json::from_str(&command.payload)
+        && command.kind != "message.send"
+    {
+        payload.insert("retried".to_owned(), true.into());
+        command.payload = Value::Object(payload).to_string();
+    }
+    command
+}
