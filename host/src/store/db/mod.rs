@@ -99,6 +99,8 @@ impl Db {
             .row_buffer_size(1024)
             .pragma("cache_size", "-16000")
             .pragma("temp_store", "memory")
+            // For a long list of keys SQLite would rather index a whole table anew, for that one statement, than use the index there is.
+            .pragma("automatic_index", "off")
             .pragma("wal_autocheckpoint", LOG_PAGES_UNTIDIED)
             .disable_statement_logging();
         let write = SqlitePoolOptions::new()

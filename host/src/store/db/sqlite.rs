@@ -76,6 +76,8 @@ impl SqliteTx {
             let empty = (length - rows.len()) * columns;
             rows.into_iter().flatten().map(Value::from).chain(std::iter::repeat_n(Value::Text(None), empty))
         });
+        #[cfg(test)]
+        self.assert_goes_by_keys(&sql).await;
         let names = (0..width).map(|at| format!("c{at}")).collect::<Vec<_>>().join(",");
         let sql = format!("{begin}with found({names}) as ({sql}) select json_group_array(json_array({names})) from found");
         self.state = State::Open;
@@ -112,6 +114,8 @@ impl SqliteTx {
     /// and each is prepared once. An empty row costs a tenth of a real one.
     async fn all_but_full_lists(&mut self, mut queued: Vec<Queued>) -> sqlx::Result<(String, Vec<Value>)> {
         for Queued { sql, types, rows } in &mut queued {
+            #[cfg(test)]
+            self.assert_goes_by_keys(&sql.replacen("{rows}", &list(types.len(), MOST_ROWS), 1)).await;
             while rows.len() >= MOST_ROWS {
                 let values = rows.drain(..MOST_ROWS).flatten().collect();
                 query(&sql.replacen("{rows}", &list(types.len(), MOST_ROWS), 1), values).execute(&mut *self.connection).await?;
@@ -129,6 +133,21 @@ impl SqliteTx {
             }
         }
         Ok((text, values))
+    }
+}
+
+#[cfg(test)]
+impl SqliteTx {
+    /// A statement for each batch must cost the same however much is stored: it may scan its own rows, which have names of one
+    /// letter, and finds all else by an index that is there.
+    async fn assert_goes_by_keys(&mut self, sql: &str) {
+        let plan = query(&format!("explain query plan {sql}"), Vec::new()).fetch_all(&mut *self.connection).await.unwrap();
+        for step in plan.iter().map(|row| row.get::<String, _>("detail")) {
+            let scans = step
+                .strip_prefix("SCAN ")
+                .filter(|it| it.len() > 1 && !it.starts_with('(') && !it.contains("CONSTANT ROW") && !it.contains("-ROW VALUES"));
+            assert!(scans.is_none() && !step.contains("AUTOMATIC"), "{step}\n{sql}");
+        }
     }
 }
 
