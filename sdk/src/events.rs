@@ -35,19 +35,19 @@ fn interaction(out: &mut Writer, it: &Interaction) {
     let Interaction { direction, person: whom, conversation, text, author: by, attachments, source: from, detail: kind, extra } = it;
     out.begin();
     out.word_field("direction", direction.as_str());
-    out.key("person");
+    out.name("person");
     person(out, whom);
     if let Some(it) = conversation {
-        out.key("conversation");
+        out.name("conversation");
         conversation_ref(out, it);
     }
     out.text_field("text", text);
     if let Some(it) = by {
-        out.key("author");
+        out.name("author");
         author(out, it);
     }
     if !attachments.is_empty() {
-        out.key("attachments");
+        out.name("attachments");
         out.begin_list();
         for it in attachments {
             out.next();
@@ -56,7 +56,7 @@ fn interaction(out: &mut Writer, it: &Interaction) {
         out.end_list();
     }
     if !from.is_empty() {
-        out.key("source");
+        out.name("source");
         source(out, from);
     }
     detail(out, kind);
@@ -66,7 +66,7 @@ fn interaction(out: &mut Writer, it: &Interaction) {
 
 fn extra_field(out: &mut Writer, extra: &Extra) {
     if !extra.is_empty() {
-        out.key("extra");
+        out.name("extra");
         out.fields(extra);
     }
 }
@@ -126,11 +126,11 @@ fn form(out: &mut Writer, it: &Form) {
     out.text_field("id", id);
     out.text_field("name", name);
     if !fields.is_empty() {
-        out.key("fields");
+        out.name("fields");
         out.fields(fields);
     }
     if let Some(it) = consent {
-        out.key("consent");
+        out.name("consent");
         out.flag(*it);
     }
     out.end();
@@ -143,7 +143,7 @@ fn mail(out: &mut Writer, it: &Mail) {
     out.text_field("subject", subject);
     for (name, list) in [("references", references), ("to", to)] {
         if !list.is_empty() {
-            out.key(name);
+            out.name(name);
             out.texts(list);
         }
     }
@@ -162,10 +162,10 @@ fn comment(out: &mut Writer, it: &Comment) {
 fn rating(out: &mut Writer, it: &Rating) {
     let Rating { score, max } = it;
     out.begin_field("rating");
-    out.key("score");
+    out.name("score");
     out.float(*score);
     if let Some(it) = max {
-        out.key("max");
+        out.name("max");
         out.float(*it);
     }
     out.end();
@@ -176,7 +176,7 @@ fn person(out: &mut Writer, it: &Person) {
     let Person { identities, name, company, city, language, extra } = it;
     out.begin();
     if !identities.is_empty() {
-        out.key("identities");
+        out.name("identities");
         out.begin_list();
         for it in identities {
             out.next();
@@ -260,7 +260,8 @@ fn source(out: &mut Writer, it: &Source) {
         if !texts.is_empty() {
             out.begin_field(name);
             for (key, text) in texts {
-                out.word_field(key, text);
+                out.key(key);
+                out.text(text);
             }
             out.end();
         }
@@ -285,7 +286,7 @@ fn status(out: &mut Writer, it: &StatusChange) {
     out.word_field("status", word);
     out.text_field("error", error);
     if let Some(it) = whom {
-        out.key("person");
+        out.name("person");
         person(out, it);
     }
     extra_field(out, extra);
@@ -297,11 +298,11 @@ fn notice(out: &mut Writer, it: &Notice) {
     out.begin();
     out.word_field("what", what);
     if let Some(it) = whom {
-        out.key("person");
+        out.name("person");
         person(out, it);
     }
     if let Some(it) = conversation {
-        out.key("conversation");
+        out.name("conversation");
         conversation_ref(out, it);
     }
     extra_field(out, extra);
@@ -322,7 +323,7 @@ fn record(out: &mut Writer, it: &RecordChange) {
     out.word_field("action", word);
     out.word_field("external_id", external_id);
     if !fields.is_empty() {
-        out.key("fields");
+        out.name("fields");
         record_fields(out, fields);
     }
     extra_field(out, extra);
@@ -350,11 +351,11 @@ fn record_fields(out: &mut Writer, it: &RecordFields) {
     out.text_field("title", title);
     out.time_field("next_contact_at", next_contact_at);
     if let Some(it) = tags {
-        out.key("tags");
+        out.name("tags");
         out.texts(it);
     }
     if let Some(it) = whom {
-        out.key("person");
+        out.name("person");
         person(out, it);
     }
     out.end();

@@ -1,5 +1,7 @@
 //! The hub, seen from a connector: configuration, time, log, state, arithmetic over secrets.
 
+use std::sync::OnceLock;
+
 use patchbay_schemas::{Timestamp, time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +14,16 @@ pub fn settings<T>(read: impl FnOnce(&json::Node) -> Result<T, Failure>) -> Resu
     let text = host::config();
     let settings = json::Node::parse(text.as_bytes());
     read(&settings.map_err(|error| Failure::never("connector.config", format!("the configuration is {error}")))?)
+}
+
+/// The same, read once for all calls of an instance, whose configuration never changes. What is kept is [`Copy`]: it holds nothing on
+/// the heap, which starts anew with every call.
+pub fn settings_once<T: Copy>(known: &OnceLock<T>, read: impl FnOnce(&json::Node) -> Result<T, Failure>) -> Result<T, Failure> {
+    if let Some(known) = known.get() {
+        return Ok(*known);
+    }
+    let found = settings(read)?;
+    Ok(*known.get_or_init(|| found))
 }
 
 /// The connection's configuration. It holds no secret. The hub checked it against the manifest's schema.

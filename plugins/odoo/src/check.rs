@@ -1,8 +1,10 @@
 //! "Does this connection work?"
 
 use patchbay_sdk::Failure;
-use serde_json::{Value, json};
+use patchbay_sdk::json::{Node, Object};
+use serde_json::Value;
 
+use crate::ask::{Search, arguments};
 use crate::client::{Client, strange};
 use crate::config::Config;
 use crate::upsert::user_called;
@@ -14,12 +16,13 @@ pub fn check(client: Client<'_>, config: &Config) -> Result<Value, Failure> {
     if version.split('.').next().and_then(|it| it.rsplit('~').next()).and_then(|it| it.parse::<u32>().ok()).is_some_and(|it| it < 19) {
         return Err(Failure::never("odoo.version", format!("this is Odoo {version}; the JSON-2 API came with 19")));
     }
-    let uid = client.call("res.users", "context_get", json!({}))?["uid"].as_i64().ok_or_else(|| strange("the id of the key's user"))?;
+    let uid =
+        client.call("res.users", "context_get", Object::default())?["uid"].as_i64().ok_or_else(|| strange("the id of the key's user"))?;
     let user = client.read("res.users", &[uid], &["name", "login"])?;
     let user = user.first().ok_or_else(|| strange("the key's user"))?;
     let mut rights = Vec::new();
     for right in ["read", "create", "write"] {
-        if client.call("crm.lead", "has_access", json!({ "operation": right }))? == true {
+        if client.call("crm.lead", "has_access", arguments([("operation", right.into())]))? == true {
             rights.push(right);
         }
     }
@@ -33,7 +36,7 @@ pub fn check(client: Client<'_>, config: &Config) -> Result<Value, Failure> {
         ));
     }
     let stages: Vec<String> = client
-        .search("crm.stage", json!({ "domain": [], "fields": ["name"], "order": "sequence, id" }))?
+        .search("crm.stage", Search::new(Vec::new(), &["name"]).order("sequence, id"))?
         .iter()
         .map(|it| it.text("name").to_owned())
         .collect();
@@ -49,12 +52,14 @@ pub fn check(client: Client<'_>, config: &Config) -> Result<Value, Failure> {
             return Err(Failure::never("odoo.user", format!("Odoo has no internal user \"{name}\"")));
         }
     }
-    Ok(json!({
-        "version": version,
-        "database": config.database,
-        "user": user.text("name"),
-        "login": user.text("login"),
-        "stages": stages,
-        "leads": "read, create, write",
-    }))
+    let stages: Vec<Node> = stages.iter().map(|it| it.as_str().into()).collect();
+    let report = arguments([
+        ("version", version.into()),
+        ("database", config.database.as_str().into()),
+        ("user", user.text("name").into()),
+        ("login", user.text("login").into()),
+        ("stages", stages.into()),
+        ("leads", "read, create, write".into()),
+    ]);
+    Ok(report.value())
 }

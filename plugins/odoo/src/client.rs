@@ -1,9 +1,11 @@
 //! Odoo's external JSON-2 API: `POST /json/2/<model>/<method>`, and what its errors mean.
 
 use patchbay_sdk::http::Answer;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::{Failure, Retry};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::ask::{self, Search, arguments, texts};
 use crate::payload::Record;
 
 /// One HTTP request to the endpoint `api`.
@@ -37,23 +39,22 @@ impl<'a> Client<'a> {
     }
 
     /// Calls a method of a model with named arguments. `ids` and `context` are arguments like any other.
-    pub fn call(self, model: &str, method: &str, mut arguments: Value) -> Result<Value, Failure> {
+    pub fn call(self, model: &str, method: &str, mut arguments: Object<'_>) -> Result<Value, Failure> {
         // Some messages have to be told apart by their text, which Odoo would translate for the key's user.
-        if arguments.get("context").is_none() {
-            arguments["context"] = json!({});
-        }
-        arguments["context"]["lang"] = json!("en_US");
+        let mut context = arguments.object("context").unwrap_or_default();
+        context.put("lang", "en_US");
+        arguments.put("context", context);
         self.ask(Ask { method: "POST", path: format!("/json/2/{model}/{method}"), body: text(&arguments).into_bytes() })
     }
 
     /// `search_read`: the records of a domain.
-    pub fn search(self, model: &str, arguments: Value) -> Result<Vec<Record>, Failure> {
-        self.call(model, "search_read", arguments).and_then(records)
+    pub fn search(self, model: &str, search: Search<'_>) -> Result<Vec<Record>, Failure> {
+        self.call(model, "search_read", search.0).and_then(records)
     }
 
     /// `read`: the records that are still there, of those asked for.
     pub fn read(self, model: &str, ids: &[i64], fields: &[&str]) -> Result<Vec<Record>, Failure> {
-        self.call(model, "read", json!({ "ids": ids, "fields": fields })).and_then(records)
+        self.call(model, "read", arguments([("ids", ask::ids(ids)), ("fields", texts(fields))])).and_then(records)
     }
 
     /// A GET that needs no rights.
@@ -138,6 +139,8 @@ pub fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn answer(status: u16, body: &Value) -> Answer {

@@ -1,8 +1,10 @@
 //! New records through `load`, Odoo's import: one call makes records, their external ids and the names they link to, or nothing.
 
 use patchbay_sdk::Failure;
-use serde_json::{Value, json};
+use patchbay_sdk::json::Node;
+use serde_json::Value;
 
+use crate::ask::{arguments, texts};
 use crate::client::{Client, first_line, is_race, strange};
 use crate::config::Config;
 use crate::lead::{Goal, Wanted, reference};
@@ -96,14 +98,12 @@ enum Answered {
 }
 
 fn import(client: Client<'_>, rows: &[&Row]) -> Result<Answered, Failure> {
-    let columns = rows.first().map(|it| it.columns.clone()).unwrap_or_default();
-    let data: Vec<&Vec<String>> = rows.iter().map(|it| &it.values).collect();
-    let may_create: serde_json::Map<String, Value> = OPTIONAL.iter().map(|it| ((*it).to_owned(), json!(true))).collect();
-    let answer = client.call(
-        "crm.lead",
-        "load",
-        json!({ "fields": columns, "data": data, "context": { "name_create_enabled_fields": may_create } }),
-    )?;
+    let columns = rows.first().map(|it| it.columns.as_slice()).unwrap_or_default();
+    let data: Vec<Node> = rows.iter().map(|it| Node::List(it.values.iter().map(|it| it.as_str().into()).collect())).collect();
+    let may_create = arguments(OPTIONAL.map(|it| (it, true.into())));
+    let context = arguments([("name_create_enabled_fields", may_create.into())]);
+    let answer =
+        client.call("crm.lead", "load", arguments([("fields", texts(columns)), ("data", data.into()), ("context", context.into())]))?;
     if let Some(ids) = answer["ids"].as_array() {
         let ids: Vec<i64> = ids.iter().filter_map(Value::as_i64).collect();
         return if ids.len() == rows.len() { Ok(Answered::Ids(ids)) } else { Err(strange("one id for each new record")) };

@@ -27,21 +27,18 @@ pub fn events(request: &Request) -> Result<Vec<Event>, Failure> {
     let deleted = request.path.trim_end_matches('/').ends_with("/deleted");
     let record = Record(hook);
     let fields = RecordFields { title: record.present("name"), person: map::person(&record), ..RecordFields::default() };
-    let extra: Extra = record
-        .0
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(key, value)| !key.starts_with('_') && !value.is_null() && **value != false && !MAPPED.contains(&key.as_str()))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    let written = record.text("write_date");
-    // The rule's name (`_action`) holds a number that differs from rule to rule: two rules about one change say the same.
-    let mut said = record.0.clone();
-    if let Some(said) = said.as_object_mut() {
-        said.remove("_action");
-        said.remove("_name");
+    let mut extra = Extra::new();
+    let mut said = Extra::new();
+    for (key, value) in record.0.as_object().into_iter().flatten() {
+        if !key.starts_with('_') && !value.is_null() && *value != false && !MAPPED.contains(&key.as_str()) {
+            extra.insert(key.clone(), value.clone());
+        }
+        // The rule's name (`_action`) holds a number that differs from rule to rule: two rules about one change say the same.
+        if key != "_action" && key != "_name" {
+            said.insert(key.clone(), value.clone());
+        }
     }
+    let written = record.text("write_date");
     let action = if deleted { RecordAction::Deleted } else { RecordAction::Changed };
     let word = if deleted { "deleted" } else { "hook" };
     Ok(vec![Event {

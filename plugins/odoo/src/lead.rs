@@ -1,8 +1,9 @@
 //! A lead of the hub in Odoo's words: what the record should say.
 
+use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::lead::Lead;
 use patchbay_sdk::schemas::{Extra, IdentityKind, Stage, Temperature};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::html;
@@ -165,10 +166,10 @@ impl Wanted {
         let named = self.named.iter().map(|(field, _, text)| (*field, text.as_str()));
         for (field, text) in texts.chain(named).chain([("stage", self.stage), ("user", user), ("next", next)]) {
             if !text.is_empty() {
-                prints.insert(field.to_owned(), json!(same::print(text)));
+                prints.insert(field.to_owned(), Value::from(same::print(text)));
             }
         }
-        prints.insert("tags".to_owned(), self.tags.iter().map(|it| json!(same::print(it))).collect());
+        prints.insert("tags".to_owned(), self.tags.iter().map(|it| Value::from(same::print(it))).collect());
         prints
     }
 }
@@ -204,8 +205,8 @@ impl<'a> Base<'a> {
 
 /// The plain fields of a record that have to change, without overwriting what people changed in Odoo.
 #[must_use]
-pub fn changes(wanted: &Wanted, record: &Record, base: Base<'_>) -> serde_json::Map<String, Value> {
-    let mut changes = serde_json::Map::new();
+pub fn changes(wanted: &Wanted, record: &Record, base: Base<'_>) -> Object<'static> {
+    let mut changes = Object::default();
     for (field, ours) in &wanted.texts {
         let theirs = record.text(field);
         let equal = match *field {
@@ -215,7 +216,7 @@ pub fn changes(wanted: &Wanted, record: &Record, base: Base<'_>) -> serde_json::
         };
         let empty = theirs.is_empty() || (*field == "priority" && theirs == "0");
         if !ours.is_empty() && !equal && base.may_write(field, ours, empty) {
-            changes.insert((*field).to_owned(), json!(ours));
+            changes.put(*field, ours.clone());
         }
     }
     changes

@@ -2,8 +2,8 @@
 
 use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::Timestamp;
-use serde_json::json;
 
+use crate::ask::{Search, arguments, ids, term};
 use crate::client::Client;
 use crate::config::Config;
 use crate::payload::Record;
@@ -20,21 +20,24 @@ pub fn plan(client: Client<'_>, config: &Config, id: i64, at: Timestamp, user: i
     let (day, minute) = time::local(at, config.offset_s());
     let summary = format!("{SUMMARY}{minute}");
     if look {
-        let domain = json!([["res_model", "=", "crm.lead"], ["res_id", "=", id], ["summary", "=like", format!("{SUMMARY}%")]]);
+        let domain = vec![term("res_model", "=", "crm.lead"), term("res_id", "=", id), term("summary", "=like", [SUMMARY, "%"].concat())];
         let fields = ["date_deadline", "summary"];
-        if let Some(ours) =
-            client.search("mail.activity", json!({ "domain": domain, "fields": fields, "order": "id", "limit": 1 }))?.first()
-        {
+        if let Some(ours) = client.search("mail.activity", Search::new(domain, &fields).order("id").limit(1))?.first() {
             if ours.text("date_deadline") != day || ours.text("summary") != summary {
-                let vals = json!({ "date_deadline": day, "summary": summary });
-                client.call("mail.activity", "write", json!({ "ids": [ours.id()], "vals": vals }))?;
+                let vals = arguments([("date_deadline", day.into()), ("summary", summary.into())]);
+                client.call("mail.activity", "write", arguments([("ids", ids(&[ours.id()])), ("vals", vals.into())]))?;
             }
             return Ok(());
         }
     }
-    let mut arguments = json!({ "ids": [id], "act_type_xmlid": config.activity_type, "summary": summary, "date_deadline": day });
+    let mut arguments = arguments([
+        ("ids", ids(&[id])),
+        ("act_type_xmlid", config.activity_type.as_str().into()),
+        ("summary", summary.into()),
+        ("date_deadline", day.into()),
+    ]);
     if user != 0 {
-        arguments["user_id"] = json!(user);
+        arguments.put("user_id", user);
     }
     client.call("crm.lead", "activity_schedule", arguments)?;
     Ok(())

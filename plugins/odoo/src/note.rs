@@ -4,8 +4,9 @@ use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::command::InteractionAdd;
 use patchbay_sdk::schemas::interaction::{CallResult, Revision};
 use patchbay_sdk::schemas::{Detail, Direction, Extra, Interaction, Receipt};
-use serde_json::json;
+use serde_json::Value;
 
+use crate::ask::{Search, arguments, ids, term};
 use crate::client::{Client, strange, text};
 use crate::html;
 use crate::time;
@@ -18,27 +19,27 @@ pub fn add(client: Client<'_>, command: &InteractionAdd) -> Result<Receipt, Fail
     };
     let message_id = format!("<{}@patchbay>", command.interaction_id);
     if command.retried {
-        let domain = json!([["message_id", "=", message_id], ["model", "=", "crm.lead"]]);
-        if let Some(note) = client.search("mail.message", json!({ "domain": domain, "fields": ["res_id"], "limit": 1 }))?.first() {
+        let domain = vec![term("message_id", "=", message_id.as_str()), term("model", "=", "crm.lead")];
+        if let Some(note) = client.search("mail.message", Search::new(domain, &["res_id"]).limit(1))?.first() {
             return Ok(receipt(note.id(), "found"));
         }
     }
-    let arguments = json!({
-        "ids": [id],
-        "body": body(&command.channel, interaction),
-        "body_is_html": true,
-        "message_type": "comment",
-        "subtype_xmlid": "mail.mt_note",
-        "message_id": message_id,
-        "date": time::written(command.event.occurred_at.unwrap_or(command.received_at)),
-    });
+    let arguments = arguments([
+        ("ids", ids(&[id])),
+        ("body", body(&command.channel, interaction).into()),
+        ("body_is_html", true.into()),
+        ("message_type", "comment".into()),
+        ("subtype_xmlid", "mail.mt_note".into()),
+        ("message_id", message_id.into()),
+        ("date", time::written(command.event.occurred_at.unwrap_or(command.received_at)).into()),
+    ]);
     let posted = client.call("crm.lead", "message_post", arguments)?;
     posted[0].as_i64().map(|id| receipt(id, "created")).ok_or_else(|| strange("the id of the note"))
 }
 
 fn receipt(id: i64, how: &str) -> Receipt {
     let mut details = Extra::new();
-    details.insert("result".to_owned(), json!(how));
+    details.insert("result".to_owned(), Value::from(how));
     Receipt { remote_id: Some(id.to_string()), details }
 }
 

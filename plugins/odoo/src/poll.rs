@@ -9,10 +9,11 @@
 
 use std::collections::BTreeMap;
 
+use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::{Event, Timestamp};
 use patchbay_sdk::{Failure, Page};
-use serde_json::{Value, json};
 
+use crate::ask::{Search, arguments, term};
 use crate::client::{Client, text};
 use crate::config::Config;
 use crate::payload::{LEAD_FIELDS, Record};
@@ -56,9 +57,14 @@ impl Cursor {
 
     fn written(&self) -> String {
         let phase = if self.phase == Phase::Leads { "leads" } else { "activities" };
-        text(&json!({
-            "since": self.since, "top": self.top, "seen_ms": self.seen_ms, "until": self.until, "phase": phase, "after": self.after,
-        }))
+        text(&arguments([
+            ("since", self.since.as_str().into()),
+            ("top", self.top.as_str().into()),
+            ("seen_ms", self.seen_ms.into()),
+            ("until", self.until.as_str().into()),
+            ("phase", phase.into()),
+            ("after", self.after.into()),
+        ]))
     }
 }
 
@@ -120,47 +126,41 @@ fn page(events: Vec<Event>, cursor: &Cursor) -> Page {
 
 /// The newest change of a record or an activity; empty where there is none.
 fn newest(client: Client<'_>, config: &Config) -> Result<String, Failure> {
-    let of = |model: &str, domain: Value| -> Result<String, Failure> {
-        let arguments = json!({
-            "domain": domain, "fields": ["write_date"], "order": "write_date desc", "limit": 1, "context": { "active_test": false },
-        });
-        Ok(client.search(model, arguments)?.first().map(|it| it.text("write_date").to_owned()).unwrap_or_default())
+    let of = |model: &str, domain: Vec<Node>| -> Result<String, Failure> {
+        let search = Search::new(domain, &["write_date"]).order("write_date desc").limit(1).with_archived();
+        Ok(client.search(model, search)?.first().map(|it| it.text("write_date").to_owned()).unwrap_or_default())
     };
-    let leads = of("crm.lead", json!([]))?;
+    let leads = of("crm.lead", Vec::new())?;
     if !config.plans() {
         return Ok(leads);
     }
-    Ok(leads.max(of("mail.activity", json!([["res_model", "=", "crm.lead"]]))?))
+    Ok(leads.max(of("mail.activity", vec![term("res_model", "=", "crm.lead")])?))
 }
 
-fn window(cursor: &Cursor) -> Vec<Value> {
-    vec![json!(["write_date", ">=", cursor.since]), json!(["write_date", "<", cursor.until]), json!(["id", ">", cursor.after])]
+fn window(cursor: &Cursor) -> Vec<Node<'_>> {
+    vec![term("write_date", ">=", cursor.since.as_str()), term("write_date", "<", cursor.until.as_str()), term("id", ">", cursor.after)]
 }
 
 type Read = (Vec<Event>, i64, bool);
 
 fn leads(client: Client<'_>, config: &Config, cursor: &Cursor, limit: u32) -> Result<Read, Failure> {
-    let arguments = json!({
-        "domain": window(cursor), "fields": LEAD_FIELDS, "order": "id", "limit": limit, "context": { "active_test": false },
-    });
-    let records = client.search("crm.lead", arguments)?;
+    let records = client.search("crm.lead", Search::new(window(cursor), &LEAD_FIELDS).order("id").limit(limit).with_archived())?;
     let events = events(client, config, &records, &BTreeMap::new())?;
     Ok((events, records.last().map_or(cursor.after, Record::id), records.len() >= limit as usize))
 }
 
 fn activities(client: Client<'_>, config: &Config, cursor: &Cursor, limit: u32) -> Result<Read, Failure> {
     let mut domain = window(cursor);
-    domain.push(json!(["res_model", "=", "crm.lead"]));
-    let arguments = json!({
-        "domain": domain, "fields": ["res_id", "write_date"], "order": "id", "limit": limit, "context": { "active_test": false },
-    });
-    let changed = client.search("mail.activity", arguments)?;
+    domain.push(term("res_model", "=", "crm.lead"));
+    let search = Search::new(domain, &["res_id", "write_date"]).order("id").limit(limit).with_archived();
+    let changed = client.search("mail.activity", search)?;
     let mut times: BTreeMap<i64, &str> = BTreeMap::new();
     for it in &changed {
-        let time = times.entry(it.0["res_id"].as_i64().unwrap_or(0)).or_default();
-        *time = it.text("write_date").max(time);
+        if let Some(record) = it.0["res_id"].as_i64().filter(|it| *it != 0) {
+            let time = times.entry(record).or_default();
+            *time = it.text("write_date").max(time);
+        }
     }
-    times.remove(&0);
     let ids: Vec<i64> = times.keys().copied().collect();
     let records = if ids.is_empty() { Vec::new() } else { client.read("crm.lead", &ids, &LEAD_FIELDS)? };
     let events = events(client, config, &records, &times)?;
@@ -184,9 +184,9 @@ fn due(client: Client<'_>, config: &Config, records: &[Record]) -> Result<BTreeM
     if records.is_empty() || !config.plans() {
         return Ok(due);
     }
-    let ids: Vec<i64> = records.iter().map(Record::id).collect();
-    let domain = json!([["res_model", "=", "crm.lead"], ["res_id", "in", ids]]);
-    for it in client.search("mail.activity", json!({ "domain": domain, "fields": ["res_id", "date_deadline", "summary"] }))? {
+    let ids: Vec<Node> = records.iter().map(|it| it.id().into()).collect();
+    let domain = vec![term("res_model", "=", "crm.lead"), term("res_id", "in", ids)];
+    for it in client.search("mail.activity", Search::new(domain, &["res_id", "date_deadline", "summary"]))? {
         if let Some(at) = next::due(&it, config) {
             let earliest = due.entry(it.0["res_id"].as_i64().unwrap_or(0)).or_insert(at);
             *earliest = at.min(*earliest);

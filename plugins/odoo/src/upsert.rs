@@ -6,11 +6,13 @@
 //! 4. A new one through `load` with the external id `patchbay.<lead>`. Odoo writes record and external id in one
 //!    transaction, so a second try after a lost answer finds the first one's record.
 
+use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::command::LeadUpsert;
 use patchbay_sdk::schemas::{Extra, Receipt, Timestamp};
 use patchbay_sdk::{Failure, Retry};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::ask::{Search, arguments, ids, term};
 use crate::client::{Client, RECORD_MISSING, strange};
 use crate::config::{Config, Deleted, Existing};
 use crate::create::{Row, load};
@@ -82,7 +84,7 @@ fn create(
             }
             let mut receipt = receipt(config, upsert, &plan.wanted, loaded.id, "created");
             if !loaded.left_out.is_empty() {
-                receipt.details.insert("left_out".to_owned(), json!(loaded.left_out));
+                receipt.details.insert("left_out".to_owned(), Value::from(loaded.left_out.clone()));
             }
             Ok(receipt)
         }));
@@ -102,10 +104,9 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
         }
         vanished = true;
         let mark = format!("Patchbay {}<", upsert.lead.id);
-        let domain = json!([["description", "ilike", mark]]);
-        let arguments =
-            json!({ "domain": domain, "fields": LEAD_FIELDS, "order": "id desc", "limit": 5, "context": { "active_test": false } });
-        if let Some(record) = client.search("crm.lead", arguments)?.into_iter().find(|it| it.text("description").contains(&mark)) {
+        let domain = vec![term("description", "ilike", mark.as_str())];
+        let search = Search::new(domain, &LEAD_FIELDS).order("id desc").limit(5).with_archived();
+        if let Some(record) = client.search("crm.lead", search)?.into_iter().find(|it| it.text("description").contains(&mark)) {
             return Ok(Found::Record(record, "merged"));
         }
     }
@@ -123,19 +124,19 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
 /// The newest open record of the person. Odoo compares phones without separators but with whatever prefix was typed,
 /// so it is asked for the last digits, and the whole numbers are compared here.
 fn same_person(client: Client<'_>, wanted: &Wanted) -> Result<Option<Record>, Failure> {
-    let mut any: Vec<Value> =
-        wanted.phones.iter().filter_map(|it| same::tail(it)).map(|it| json!(["phone_mobile_search", "ilike", it])).collect();
+    let mut any: Vec<Node> =
+        wanted.phones.iter().filter_map(|it| same::tail(it)).map(|it| term("phone_mobile_search", "ilike", it)).collect();
     if !wanted.emails.is_empty() {
-        let emails: Vec<String> = wanted.emails.iter().map(|it| it.trim().to_lowercase()).collect();
-        any.push(json!(["email_normalized", "in", emails]));
+        let emails: Vec<Node> = wanted.emails.iter().map(|it| it.trim().to_lowercase().into()).collect();
+        any.push(term("email_normalized", "in", emails));
     }
     if any.is_empty() {
         return Ok(None);
     }
-    let mut domain = vec![json!("&"), json!(["won_status", "=", "pending"])];
-    domain.extend((1..any.len()).map(|_| json!("|")));
+    let mut domain = vec![Node::from("&"), term("won_status", "=", "pending")];
+    domain.extend((1..any.len()).map(|_| Node::from("|")));
     domain.append(&mut any);
-    let found = client.search("crm.lead", json!({ "domain": domain, "fields": LEAD_FIELDS, "order": "id desc", "limit": 50 }))?;
+    let found = client.search("crm.lead", Search::new(domain, &LEAD_FIELDS).order("id desc").limit(50))?;
     Ok(found.into_iter().find(|it| {
         wanted.phones.iter().any(|phone| same::phones(phone, it.text("phone")))
             || wanted.emails.iter().any(|email| same::emails(email, it.text("email_from")))
@@ -159,8 +160,8 @@ pub fn user_called(client: Client<'_>, name: &str, id: i64) -> Result<i64, Failu
     if name.is_empty() {
         return Ok(0);
     }
-    let domain = json!(["&", ["share", "=", false], "|", ["login", "=ilike", name], ["name", "=ilike", name]]);
-    let found = client.search("res.users", json!({ "domain": domain, "fields": ["login", "name"], "limit": 20 }))?;
+    let domain = vec!["&".into(), term("share", "=", false), "|".into(), term("login", "=ilike", name), term("name", "=ilike", name)];
+    let found = client.search("res.users", Search::new(domain, &["login", "name"]).limit(20))?;
     let name = name.to_lowercase();
     let called = |it: &Record, field: &str| it.text(field).to_lowercase() == name;
     let exact: Vec<&Record> = found.iter().filter(|it| called(it, "login") || called(it, "name")).collect();
@@ -186,39 +187,39 @@ fn update(
             && base.may_write(field, name, theirs.is_empty())
             && let Some(link) = find_or_make(client, model, name)?
         {
-            values.insert((*field).to_owned(), json!(link));
+            values.put(*field, link);
         }
     }
     let mut links = Vec::new();
     for tag in wanted.tags.iter().filter(|it| !base.has_tag(it)) {
         if let Some(link) = find_or_make(client, "crm.tag", tag)?.filter(|it| !record.links("tag_ids").contains(it)) {
-            links.push(json!([4, link]));
+            links.push(ids(&[4, link]));
         }
     }
     if !links.is_empty() {
-        values.insert("tag_ids".to_owned(), links.into());
+        values.put("tag_ids", links);
     }
     let ours = responsible(upsert);
     if !ours.is_empty() && base.may_write("user", ours, record.link("user_id") == 0) {
         let user = user(client, config, upsert)?;
         if user != 0 && user != record.link("user_id") {
-            values.insert("user_id".to_owned(), json!(user));
+            values.put("user_id", user);
         }
     }
     let changed = !values.is_empty();
+    let new_user = values.peek_int("user_id").unwrap_or(0);
     if changed {
-        client.call("crm.lead", "write", json!({ "ids": [id], "vals": values }))?;
+        client.call("crm.lead", "write", arguments([("ids", ids(&[id])), ("vals", values.into())]))?;
     }
     if !wanted.goal.reached(record) && may_move(wanted, record, base) {
         move_to(client, &wanted.goal, id)?;
     }
     if let Some(at) = planned(upsert, config).filter(|it| base.may_write("next", &it.to_string(), true)) {
-        let user =
-            if record.link("user_id") == 0 { values.get("user_id").and_then(Value::as_i64).unwrap_or(0) } else { record.link("user_id") };
+        let user = if record.link("user_id") == 0 { new_user } else { record.link("user_id") };
         next::plan(client, config, id, at, user, true)?;
     }
     let mut receipt = receipt(config, upsert, wanted, id, how);
-    receipt.details.insert("changed".to_owned(), json!(changed));
+    receipt.details.insert("changed".to_owned(), Value::from(changed));
     Ok(receipt)
 }
 
@@ -230,27 +231,27 @@ fn may_move(wanted: &Wanted, record: &Record, base: Base<'_>) -> bool {
 
 fn move_to(client: Client<'_>, goal: &Goal, id: i64) -> Result<(), Failure> {
     match goal {
-        Goal::Won => client.call("crm.lead", "action_set_won", json!({ "ids": [id] }))?,
+        Goal::Won => client.call("crm.lead", "action_set_won", arguments([("ids", ids(&[id]))]))?,
         Goal::Lost(reason) => {
             let reason = match reason.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
                 Some(reason) => find_or_make(client, "crm.lost.reason", reason)?,
                 None => None,
             };
-            let mut arguments = json!({ "ids": [id] });
+            let mut arguments = arguments([("ids", ids(&[id]))]);
             if let Some(reason) = reason {
-                arguments["lost_reason_id"] = json!(reason);
+                arguments.put("lost_reason_id", reason);
             }
             client.call("crm.lead", "action_set_lost", arguments)?
         }
         Goal::Stage(_) | Goal::Open => {
             let domain = match goal {
-                Goal::Stage(name) => json!([["name", "=", name]]),
-                _ => json!([["is_won", "=", false]]),
+                Goal::Stage(name) => term("name", "=", name.as_str()),
+                _ => term("is_won", "=", false),
             };
-            let found = client.search("crm.stage", json!({ "domain": domain, "fields": ["name"], "order": "sequence, id", "limit": 1 }))?;
+            let found = client.search("crm.stage", Search::new(vec![domain], &["name"]).order("sequence, id").limit(1))?;
             let stage = found.first().ok_or_else(|| no_stage(goal))?.id();
-            client.call("crm.lead", "action_unarchive", json!({ "ids": [id] }))?;
-            client.call("crm.lead", "write", json!({ "ids": [id], "vals": { "stage_id": stage } }))?
+            client.call("crm.lead", "action_unarchive", arguments([("ids", ids(&[id]))]))?;
+            client.call("crm.lead", "write", arguments([("ids", ids(&[id])), ("vals", arguments([("stage_id", stage.into())]).into())]))?
         }
     };
     Ok(())
@@ -263,11 +264,11 @@ fn no_stage(goal: &Goal) -> Failure {
 
 /// The record of that name, made where there is none. None: the key's user may not make one.
 fn find_or_make(client: Client<'_>, model: &str, name: &str) -> Result<Option<i64>, Failure> {
-    let found = client.call(model, "name_search", json!({ "name": name, "operator": "=", "limit": 1 }))?;
+    let found = client.call(model, "name_search", arguments([("name", name.into()), ("operator", "=".into()), ("limit", 1.into())]))?;
     if let Some(id) = found[0][0].as_i64() {
         return Ok(Some(id));
     }
-    match client.call(model, "name_create", json!({ "name": name })) {
+    match client.call(model, "name_create", arguments([("name", name.into())])) {
         Ok(made) => made[0].as_i64().map(Some).ok_or_else(|| strange("the id of what it made")),
         Err(failure) if failure.code == "odoo.access" && failure.retry == Retry::Reauthorise => Ok(None),
         Err(failure) => Err(failure),
@@ -285,8 +286,8 @@ fn responsible(upsert: &LeadUpsert) -> &str {
 fn receipt(config: &Config, upsert: &LeadUpsert, wanted: &Wanted, id: i64, how: &str) -> Receipt {
     let next = planned(upsert, config).map(|it| it.to_string()).unwrap_or_default();
     let mut details = Extra::new();
-    details.insert("result".to_owned(), json!(how));
-    details.insert("url".to_owned(), json!(config.link(id)));
+    details.insert("result".to_owned(), Value::from(how));
+    details.insert("url".to_owned(), Value::from(config.link(id)));
     details.insert("wrote".to_owned(), Value::Object(wanted.prints(responsible(upsert), &next)));
     Receipt { remote_id: Some(id.to_string()), details }
 }

@@ -14,6 +14,8 @@ pub mod place;
 pub mod poll;
 pub mod send;
 
+use std::sync::OnceLock;
+
 use patchbay_sdk::schemas::command::CommandBody;
 use patchbay_sdk::schemas::{Command, Receipt};
 use patchbay_sdk::{CommandKind, Connector, Failure, Page, Reply, Request, host};
@@ -50,5 +52,6 @@ impl Connector for Telegram {
 }
 
 fn config() -> Result<Config, Failure> {
-    host::settings(Config::read)
+    static CONFIG: OnceLock<Config> = OnceLock::new();
+    host::settings_once(&CONFIG, Config::read)
 }

@@ -239,24 +239,26 @@ impl<'a> Parser<'a> {
         Ok(unit)
     }
 
-    /// A whole number of at most 18 digits that is not negative, as most are. None: nothing was read.
-    fn whole(&mut self) -> Option<u64> {
+    /// A whole number of at most 18 digits, as most are; minus zero is none of them. None: nothing was read.
+    fn whole(&mut self) -> Option<i64> {
         let mut number = 0;
         let mut count = 0;
-        let rest = self.bytes.get(self.at..)?;
+        let is_negative = self.peek() == Some(b'-');
+        let start = self.at + usize::from(is_negative);
+        let rest = self.bytes.get(start..)?;
         while let Some(digit @ b'0'..=b'9') = rest.get(count) {
-            number = number * 10 + u64::from(digit - b'0');
-            count += 1;
-            if count > 18 {
+            if count == 18 {
                 return None;
             }
+            number = number * 10 + i64::from(digit - b'0');
+            count += 1;
         }
         let is_zero = rest.first() == Some(&b'0');
-        if count == 0 || (is_zero && count > 1) || matches!(rest.get(count), Some(b'.' | b'e' | b'E')) {
+        if count == 0 || (is_zero && (count > 1 || is_negative)) || matches!(rest.get(count), Some(b'.' | b'e' | b'E')) {
             return None;
         }
-        self.at += count;
-        Some(number)
+        self.at = start + count;
+        Some(if is_negative { -number } else { number })
     }
 
     /// Any number.
@@ -408,6 +410,16 @@ mod tests {
             "18446744073709551616",
             "123456789012345678901234567890",
             "-9223372036854775809",
+            "999999999999999999",
+            "-999999999999999999",
+            "1000000000000000000",
+            "9999999999999999999",
+            "-1000000000000000000",
+            "-0.0",
+            "-0",
+            "-01",
+            "-1001293752024",
+            "-5e1",
             "0.1",
             "3.141592653589793",
             "[[[]]",

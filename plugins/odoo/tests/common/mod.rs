@@ -11,6 +11,7 @@ use odoo::config::Config;
 use patchbay_schemas::command::{Command, CommandBody, InteractionAdd, LeadUpsert};
 use patchbay_schemas::{Event, Extra, Lead, Receipt};
 use patchbay_sdk::http::Answer;
+use patchbay_sdk::json::Object;
 use patchbay_sdk::{Failure, Page};
 use serde_json::{Value, json};
 
@@ -63,6 +64,8 @@ impl Server {
     }
 
     pub fn call(&self, model: &str, method: &str, arguments: Value) -> Value {
+        let Value::Object(arguments) = arguments else { panic!("arguments have names") };
+        let arguments: Object = arguments.iter().map(|(name, value)| (name.as_str(), value.into())).collect();
         self.with(|client| client.call(model, method, arguments)).expect("Odoo does it")
     }
 
