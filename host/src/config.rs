@@ -286,6 +286,7 @@ impl DeliveryConfig {
             tries: Some(self.tries),
             breaker_failures: Some(self.breaker_failures),
             breaker_longest_wait_ms: Some(self.breaker_longest_wait_ms),
+            rate_limits: None,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod operations;
+pub mod pace;
 pub mod people;
 pub mod plugin;
 pub mod poll;

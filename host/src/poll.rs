@@ -16,6 +16,7 @@ use crate::ids::ConnectionId;
 use crate::plugin::{CallError, Page, Retry};
 use crate::reading;
 use crate::registry::Running;
+use crate::rules::breaker::{Hold, LONGEST_HOLD_MS, Why};
 use crate::rules::ingest::{Cursor, Intake, Reading, Way};
 use crate::rules::retry::Backoff;
 use crate::store::StoreError;
@@ -138,6 +139,7 @@ impl Poller {
             .map_or(BACKOFF.longest_ms, |it| i64::try_from(it.interval_ms).unwrap_or(BACKOFF.longest_ms));
         let mut failures = 0;
         loop {
+            self.wait_for_vendor().await;
             let wait = match self.ask().await {
                 Ok(more) => {
                     failures = 0;
@@ -150,12 +152,34 @@ impl Poller {
                     tracing::warn!(connection.id = %id, failures, error = %reason, "a vendor could not be asked");
                     match verdict(&error) {
                         Some(Retry::Reauthorise) => return self.give_up(reason).await,
-                        Some(Retry::AfterMs(ms)) => i64::try_from(ms).unwrap_or(BACKOFF.longest_ms),
+                        Some(Retry::AfterMs(ms)) => {
+                            let wait = i64::try_from(ms).unwrap_or(LONGEST_HOLD_MS).min(LONGEST_HOLD_MS);
+                            self.hold(wait, reason).await;
+                            wait.min(BACKOFF.first_ms)
+                        }
                         _ => BACKOFF.full_ms(failures),
                     }
                 }
             };
             tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+        }
+    }
+
+    /// The vendor named a time, to us or to the senders: it is left alone until then by both.
+    async fn wait_for_vendor(&self) {
+        let id = self.running.connection.id;
+        while let Ok(Some(Hold { why: Why::After, until, .. })) = self.hub.store.hold(id).await {
+            let left = (until - self.hub.store.clock.now_ms()).max(1);
+            // Somebody may end the hold before its time.
+            tokio::time::sleep(Duration::from_millis(left.unsigned_abs()).min(KEEP)).await;
+        }
+    }
+
+    async fn hold(&self, wait: i64, reason: String) {
+        let now = self.hub.store.clock.now_ms();
+        let hold = Hold { why: Why::After, since: now, until: now + wait, reason };
+        if let Err(error) = self.hub.store.put_hold(self.running.connection.id, hold).await {
+            tracing::warn!(connection.id = %self.running.connection.id, error = %error, "that the vendor wants to be left alone could not be noted");
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::ids::{ConnectionId, WorkspaceId};
+use crate::pace::{Keeper, Pace};
 use crate::plugin::network::{Network, NetworkError};
 use crate::plugin::outbound::Outbound;
 use crate::plugin::state::StateKeeper;
@@ -14,7 +15,9 @@ use crate::rules::ingest::{Context, Origin};
 use crate::secrets::{MasterKey, SecretError, SecretValue};
 use crate::store::connections::{Connection, ConnectionState};
 use crate::store::{Store, StoreError};
+use patchbay_schemas::Manifest;
 use patchbay_schemas::manifest::Role;
+use serde_json::Value;
 
 /// A connection that runs in this process.
 pub struct Running {
@@ -51,6 +54,7 @@ pub struct Registry {
     store: Store,
     catalogue: Arc<Catalogue>,
     key: MasterKey,
+    keeper: Arc<Keeper>,
     current: RwLock<Arc<Current>>,
 }
 
@@ -70,7 +74,8 @@ impl Registry {
     /// Nothing runs before the first [`Registry::refresh`].
     #[must_use]
     pub fn new(store: Store, catalogue: Arc<Catalogue>, key: MasterKey) -> Self {
-        Self { store, catalogue, key, current: RwLock::default() }
+        let keeper = Arc::new(Keeper::new(store.clone()));
+        Self { store, catalogue, key, keeper, current: RwLock::default() }
     }
 
     /// What runs now.
@@ -132,8 +137,11 @@ impl Registry {
             secrets.insert(name, value);
         }
         let networks = connection.networks.iter().map(|it| it.parse::<Network>()).collect::<Result<Vec<_>, _>>()?;
+        let limits = connection.delivery.rate_limits.as_ref().unwrap_or(&connector.manifest.rate_limits);
+        let pace = Pace::new(&self.keeper, &id, limits, &hosts(&connector.manifest, &connection.config));
         let surroundings = Surroundings {
             connection: id,
+            pace,
             manifest: Arc::clone(&connector.manifest),
             config_text: connection.config.to_string(),
             config: connection.config.clone(),
@@ -152,6 +160,18 @@ impl Registry {
         };
         Ok(Running { connection, origin, instances: Instances::new(connector, Arc::new(surroundings)) })
     }
+}
+
+/// The servers that the endpoints lead to, by endpoint. One whose address is not usable is its own host.
+fn hosts(manifest: &Manifest, config: &Value) -> BTreeMap<String, String> {
+    let host = |template: &str| {
+        let filled = config.as_object().into_iter().flatten().fold(template.to_owned(), |url, (name, value)| {
+            value.as_str().map_or(url.clone(), |it| url.replace(&format!("{{{name}}}"), it))
+        });
+        let host = reqwest::Url::parse(&filled).ok().and_then(|it| Some(format!("{}:{}", it.host_str()?, it.port_or_known_default()?)));
+        host.unwrap_or(filled)
+    };
+    manifest.endpoints.iter().map(|(name, it)| (name.clone(), host(&it.url))).collect()
 }
 
 impl Running {

@@ -44,6 +44,9 @@ pub struct Manifest {
     /// The servers that the connector may speak to, by the names that its code uses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// How often the vendor lets itself be asked. The hub waits before a request would be one too many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
     /// What one call may use.
     #[serde(default)]
     pub limits: Limits,
@@ -298,6 +301,52 @@ pub enum Credential {
         /// Password.
         password: String,
     },
+}
+
+/// How often a vendor lets itself be asked, as the vendor counts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RateLimit {
+    /// A leaky bucket: each request fills it by one, it runs out at a steady pace, and a request that does not fit is one too many.
+    Bucket {
+        /// Requests by which it runs out in `per_seconds`.
+        requests: u32,
+        /// Seconds.
+        #[serde(default = "one")]
+        per_seconds: u32,
+        /// Requests that it holds: so many may come at once.
+        #[serde(default = "one")]
+        burst: u32,
+        /// Whose requests fill it.
+        #[serde(default)]
+        scope: RateScope,
+    },
+    /// So many requests a day, from midnight to midnight.
+    Day {
+        /// Requests.
+        requests: u32,
+        /// Minutes by which the vendor's midnight comes before that of UTC.
+        #[serde(default)]
+        utc_offset_minutes: i16,
+        /// Whose requests count.
+        #[serde(default)]
+        scope: RateScope,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Whose requests a vendor counts together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateScope {
+    /// Those of one connection.
+    #[default]
+    Connection,
+    /// Those of all connections to one server.
+    Host,
 }
 
 /// What one call may use. The operator's own limits win where they are lower.

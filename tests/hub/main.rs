@@ -13,6 +13,7 @@ mod messages;
 mod operating;
 mod outside;
 mod polling;
+mod rates;
 mod real_odoo;
 mod refusals;
 mod trouble;

@@ -41,7 +41,8 @@ pub(super) async fn attempt(hub: &Hub, running: &Running, lane: &Lane, row: &Wai
         let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         Done { tried: Tried { id: row.id, at, took_ms, end }, release, health, reason }
     };
-    let (payload, local) = match command(hub, lane, row).await? {
+    let retried = lane.abandoned || row.attempts > 0;
+    let (payload, local) = match command(hub, lane.connection, &lane.lane, row, retried).await? {
         Ok(made) => made,
         Err(reason) => return Ok(done(End::Dead { reason }, None, Health::Unknown, String::new())),
     };

@@ -1,7 +1,7 @@
 //! The host's side of one instance: what its imports do and what a call has used up.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ring::{digest, hmac};
 use wasmtime::ResourceLimiter;
@@ -14,6 +14,7 @@ use super::measure::Usage;
 use super::outbound::{OutboundError, OutboundRequest, OutboundResponse};
 use super::state::Expected;
 use super::surroundings::Surroundings;
+use crate::pace::PaceError;
 use crate::rules::breaker::{Health, retry_after};
 use crate::store::StoreError;
 
@@ -62,25 +63,22 @@ struct Budget {
     host_calls: u32,
     ticks: u32,
     refused_memory: bool,
+    /// When the call is cut off.
+    ends: Instant,
 }
 
 impl Guest {
     /// A guest that has not been called yet.
     pub fn new(surroundings: Arc<Surroundings>) -> Self {
-        Self {
-            surroundings,
-            budget: Budget { host_calls: 0, ticks: 0, refused_memory: false },
-            answers: None,
-            health: Health::Unknown,
-            memory: 0,
-        }
+        let budget = Budget { host_calls: 0, ticks: 0, refused_memory: false, ends: Instant::now() };
+        Self { surroundings, budget, answers: None, health: Health::Unknown, memory: 0 }
     }
 
     /// Gives the next call its full budget.
-    pub fn begin(&mut self, keep_answers: bool) {
+    pub fn begin(&mut self, keep_answers: bool, wall: Duration) {
         let limits = &self.surroundings.manifest.limits;
         let ticks = limits.cpu_ms.div_ceil(u32::try_from(super::engine::TICK.as_millis()).unwrap_or(1)) + 1;
-        self.budget = Budget { host_calls: limits.host_calls, ticks, refused_memory: false };
+        self.budget = Budget { host_calls: limits.host_calls, ticks, refused_memory: false, ends: Instant::now() + wall };
         self.answers = keep_answers.then(Vec::new);
         self.health = Health::Unknown;
     }
@@ -226,6 +224,11 @@ impl http::Host for Guest {
             body: req.body,
             timeout: req.timeout_ms.map(|it| Duration::from_millis(it.into())),
         };
+        // Half of what is left of the call at most, so that the request itself has time too.
+        let patience = self.budget.ends.saturating_duration_since(Instant::now()) / 2;
+        if let Err(error) = here.pace.turn(&request.endpoint, patience).await {
+            return Ok(Err(pace_failure(error)));
+        }
         self.health = Health::Down;
         let sent = here.outbound.send(&here.manifest, &here.config, |name| here.secrets.get(name).cloned(), request).await;
         self.health = health(&sent, here.clock.now_ms());
@@ -327,6 +330,18 @@ fn health(sent: &Result<OutboundResponse, OutboundError>, now: i64) -> Health {
         Err(OutboundError::TooLarge { .. }) => Health::Up,
         // Nothing was sent.
         Err(_) => Health::Unknown,
+    }
+}
+
+fn pace_failure(error: PaceError) -> Failure {
+    match error {
+        PaceError::UsedUp { wait_ms, .. } => {
+            Failure { code: "http.rate_limited".to_owned(), message: error.to_string(), retry: Retry::AfterMs(wait_ms) }
+        }
+        PaceError::Store(error) => {
+            tracing::error!(error = %error, "a vendor's rate limit could not be looked up");
+            Failure { code: "http.rate_limit".to_owned(), message: "the hub's database did not answer".to_owned(), retry: Retry::Later }
+        }
     }
 }
 

@@ -85,9 +85,9 @@ impl Instances {
     /// Hands a delivery to the connector.
     pub async fn webhook(&self, request: &webhook::Request) -> Result<webhook::Reply, CallError> {
         let indices = self.connector.webhook.as_ref().ok_or(CallError::NoAbility("webhook"))?;
-        let (_permit, mut warm) = self.take(false).await?;
-        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let wall = self.surroundings.manifest.limits.webhook_ms;
+        let (_permit, mut warm) = self.take(false, wall).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let called = tokio::time::timeout(millis(wall), guest.call_handle(&mut warm.store, request)).await;
         let size = |it: &Result<webhook::Reply, Failure>| {
             it.as_ref().map_or(0, |it| it.body.len() + it.events.iter().map(|it| it.payload.len()).sum::<usize>())
@@ -98,9 +98,9 @@ impl Instances {
     /// Asks the connector for what is new. The second value is what the vendor answered, byte for byte.
     pub async fn poll(&self, cursor: Option<&str>, limit: u32) -> Result<(polling::Page, Vec<u8>), CallError> {
         let indices = self.connector.polling.as_ref().ok_or(CallError::NoAbility("polling"))?;
-        let (_permit, mut warm) = self.take(true).await?;
-        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let wall = self.surroundings.manifest.limits.work_ms;
+        let (_permit, mut warm) = self.take(true, wall).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let called = tokio::time::timeout(millis(wall), guest.call_poll(&mut warm.store, cursor, limit)).await;
         let answers = warm.store.data_mut().take_answers();
         let size = |it: &Result<polling::Page, Failure>| it.as_ref().map_or(0, |it| it.events.iter().map(|it| it.payload.len()).sum());
@@ -116,9 +116,9 @@ impl Instances {
 
     async fn execute_and_see(&self, batch: &[commands::Command], health: &mut Health) -> Executed {
         let indices = self.connector.commands.as_ref().ok_or(CallError::NoAbility("commands"))?;
-        let (_permit, mut warm) = self.take(false).await?;
-        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let wall = self.surroundings.manifest.limits.work_ms;
+        let (_permit, mut warm) = self.take(false, wall).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let called = tokio::time::timeout(millis(wall), guest.call_execute(&mut warm.store, batch)).await;
         health.clone_from(warm.store.data().health());
         let size = |it: &Vec<Result<commands::Receipt, Failure>>| it.iter().flatten().map(|it| it.details.len()).sum();
@@ -128,9 +128,9 @@ impl Instances {
     /// Asks the connector whether the connection works. The answer is JSON text.
     pub async fn check(&self) -> Result<String, CallError> {
         let indices = self.connector.check.as_ref().ok_or(CallError::NoAbility("check"))?;
-        let (_permit, mut warm) = self.take(false).await?;
-        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let wall = self.surroundings.manifest.limits.work_ms;
+        let (_permit, mut warm) = self.take(false, wall).await?;
+        let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let called = tokio::time::timeout(millis(wall), guest.call_check(&mut warm.store)).await;
         self.end(warm, wall, called, |it| it.as_ref().map_or(0, String::len))?.map_err(CallError::Failed)
     }
@@ -151,14 +151,14 @@ impl Instances {
         self.idle().clear();
     }
 
-    async fn take(&self, keep_answers: bool) -> Result<(SemaphorePermit<'_>, Warm), CallError> {
+    async fn take(&self, keep_answers: bool, wall: u32) -> Result<(SemaphorePermit<'_>, Warm), CallError> {
         let permit = self.permits.acquire().await.map_err(|_| CallError::Busy)?;
         let warm = self.idle().pop();
         let mut warm = match warm {
             Some(warm) => warm,
             None => self.instantiate().await?,
         };
-        warm.store.data_mut().begin(keep_answers);
+        warm.store.data_mut().begin(keep_answers, millis(wall));
         warm.store.set_epoch_deadline(1);
         self.refuel(&mut warm.store);
         warm.calls += 1;
@@ -173,7 +173,7 @@ impl Instances {
             it.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        store.data_mut().begin(false);
+        store.data_mut().begin(false, Duration::ZERO);
         store.set_epoch_deadline(1);
         self.refuel(&mut store);
         let instance = self.connector.pre.instantiate_async(&mut store).await.map_err(|error| {

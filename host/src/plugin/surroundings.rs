@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::outbound::Outbound;
 use super::state::StateKeeper;
 use crate::clock::Clock;
+use crate::pace::Pace;
 use crate::secrets::SecretValue;
 
 /// Shorter secrets are not searched for in texts: they would match by chance.
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub secrets: BTreeMap<String, SecretValue>,
     /// The way out.
     pub outbound: Outbound,
+    /// The vendor's rate limits.
+    pub pace: Pace,
     /// What the connector remembers.
     pub state: StateKeeper,
     /// The hub's clock.

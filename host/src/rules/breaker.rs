@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use super::retry::Backoff;
 
+/// A vendor that names a later time is asked again after so long all the same, milliseconds: a day and an hour, for daily quotas.
+pub const LONGEST_HOLD_MS: i64 = 25 * 3_600_000;
+
 /// What one try told of the vendor itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
@@ -76,7 +79,7 @@ impl Run {
                 self.busy += 1;
                 // Never at once, so that a vendor that says "after 0 ms" is not asked in a circle.
                 let own = rule.probes.full_ms(self.busy);
-                hold(Why::After, said.map_or(own, |it| it.max(rule.probes.first_ms.min(1_000))).min(36_000_000))
+                hold(Why::After, said.map_or(own, |it| it.max(rule.probes.first_ms.min(1_000))).min(LONGEST_HOLD_MS))
             }
             Health::Down => {
                 self.lanes.insert(lane.to_owned());
@@ -156,7 +159,7 @@ mod tests {
         let until = |said| note(&mut Run::default(), "a", &Health::Busy(said)).unwrap().until - 1_000_000;
         assert_eq!(until(Some(90_000)), 90_000);
         assert_eq!(until(Some(0)), 1_000, "never at once");
-        assert_eq!(until(Some(i64::MAX)), 36_000_000, "never for ever");
+        assert_eq!(until(Some(i64::MAX)), LONGEST_HOLD_MS, "never for ever");
         let mut run = Run::default();
         let waits = [(); 3].map(|()| note(&mut run, "a", &Health::Busy(None)).unwrap().until - 1_000_000);
         assert_eq!(waits, [5_000, 10_000, 20_000], "a vendor that names no time is asked less and less often");

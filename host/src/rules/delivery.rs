@@ -1,5 +1,6 @@
 //! How a connection's commands are delivered: the hub's settings, and what holds for one connection instead.
 
+use patchbay_schemas::manifest::RateLimit;
 use serde::{Deserialize, Serialize};
 
 use super::breaker::BreakerRule;
@@ -36,6 +37,10 @@ pub struct DeliverySettings {
     /// Longest wait between two probes of a vendor that is down, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker_longest_wait_ms: Option<i64>,
+    /// The vendor's rate limits, as a manifest writes them, instead of the manifest's; an empty list: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub rate_limits: Option<Vec<RateLimit>>,
 }
 
 /// A setting that makes no sense.
@@ -76,6 +81,12 @@ impl DeliverySettings {
         for (name, found) in waits.into_iter().filter_map(|(name, it)| Some((name, it?))) {
             if !(1..=LONGEST_MS).contains(&found) {
                 return Err(SettingError { name, found, allowed: "1 to 2592000000 milliseconds (30 days)" });
+            }
+        }
+        for limit in self.rate_limits.iter().flatten() {
+            let (RateLimit::Bucket { requests, .. } | RateLimit::Day { requests, .. }) = limit;
+            if *requests == 0 {
+                return Err(SettingError { name: "rate_limits", found: 0, allowed: "at least 1 request" });
             }
         }
         match self.tries {

@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod delivery;
 pub mod identity;
 pub mod ingest;
+pub mod rate;
 pub mod retry;
 pub mod survivorship;
 pub mod verify;

@@ -40,6 +40,73 @@ impl DeadLetter {
     }
 }
 
+/// What sort of thing stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The connector cannot deal with it.
+    Delivery,
+    /// It does not fit the schema.
+    Event,
+    /// It was given up.
+    Command,
+}
+
+impl What {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Event => "event",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// Which dead letters are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct DeadFilter {
+    /// Only of this connection.
+    pub connection: Option<ConnectionId>,
+    /// Only this sort.
+    pub what: Option<What>,
+    /// Only this kind of event or command: `lead.upsert`
+    pub kind: Option<String>,
+    /// Only whose reason begins so: `vendor.http_500`
+    pub code: Option<String>,
+    /// Only from this time on, milliseconds since 1970 UTC.
+    pub since: Option<i64>,
+    /// Only before this time, milliseconds since 1970 UTC.
+    pub until: Option<i64>,
+}
+
+impl DeadFilter {
+    /// Conditions on the list, with their values after those that are there.
+    fn sql(&self, values: &mut Vec<Value>) -> String {
+        let mut sql = String::new();
+        let mut and = |condition: &str, value: Value| {
+            values.push(value);
+            sql.push_str(&format!(" and {}", condition.replace('?', &format!("${}", values.len()))));
+        };
+        if let Some(it) = self.what {
+            and("what = ?", it.as_str().into());
+        }
+        if let Some(it) = &self.kind {
+            and("kind = ?", it.as_str().into());
+        }
+        if let Some(it) = &self.code {
+            // Not `like`: a code holds underscores.
+            and("strpos(reason, ?) = 1", it.as_str().into());
+        }
+        if let Some(it) = self.since {
+            and("at >= ?", it.into());
+        }
+        if let Some(it) = self.until {
+            and("at < ?", it.into());
+        }
+        sql
+    }
+}
+
 /// What stopped, of one workspace. `{and}` is a further condition on all three.
 const DEAD: &str = "select d.id, d.connection_id, 'delivery' as what, d.origin as kind, coalesce(d.reason, '') as reason, d.received_at as at \
     from deliveries d where d.workspace_id = $1 and d.outcome = 'dead'{and} \
@@ -51,24 +118,26 @@ const DEAD: &str = "select d.id, d.connection_id, 'delivery' as what, d.origin a
     where d.workspace_id = $1 and d.state = 'dead'{and}";
 
 impl Store {
-    /// Dead letters of a workspace, newest first, before a place in the list, of one connection where it is given.
+    /// Dead letters of a workspace that are wanted, newest first, before a place in the list.
     ///
     /// An event is listed where its delivery lives on; the events of a dead delivery are told by the delivery.
     pub async fn dead_letters(
         &self,
         workspace: WorkspaceId,
-        connection: Option<ConnectionId>,
+        filter: &DeadFilter,
         before: Option<Place>,
         limit: i64,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let place = before.unwrap_or_else(|| Place { at: i64::MAX, id: String::new() });
         let mut values: Vec<Value> = vec![workspace.into(), place.at.into(), place.id.into(), limit.into()];
-        let only = connection.map_or("", |it| {
+        let only = filter.connection.map_or("", |it| {
             values.push(it.into());
             " and d.connection_id = $5"
         });
         let dead = DEAD.replace("{and}", only);
-        let sql = format!("select * from ({dead}) s where at < $2 or (at = $2 and id < $3) order by at desc, id desc limit $4");
+        let further = filter.sql(&mut values);
+        let further = if matches!(self.db, super::Db::Sqlite { .. }) { further.replace("strpos(", "instr(") } else { further };
+        let sql = format!("select * from ({dead}) s where (at < $2 or (at = $2 and id < $3)){further} order by at desc, id desc limit $4");
         let rows = self.db.fetch(&sql, values).await?;
         Ok(rows.iter().map(dead_letter).collect::<sqlx::Result<_>>()?)
     }

@@ -12,6 +12,7 @@ pub mod leads;
 pub mod outbox;
 pub mod people;
 mod polls;
+mod rates;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 mod holds;
 mod people;
+mod rates;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,6 +13,7 @@ use patchbay_schemas::{
 use serde_json::json;
 
 use super::connections::{Connection, ConnectionState};
+use super::dead::DeadFilter;
 use super::deliveries::Filter;
 use super::leads::{LeadFilter, Of};
 use super::outbox::{Asked, End, Reference, Release, Tried};
@@ -330,7 +332,7 @@ fn a_lane_keeps_its_order_and_ends_empty() {
         assert_eq!(world.store.next_due(world.sink).await.unwrap(), None);
         world.assert_sound().await;
         let workspace = world.origin.workspace;
-        assert_eq!(world.store.dead_letters(workspace, None, None, 10).await.unwrap()[0].reason, "vendor.http_400: no");
+        assert_eq!(world.store.dead_letters(workspace, &DeadFilter::default(), None, 10).await.unwrap()[0].reason, "vendor.http_400: no");
         assert!(world.store.redrive_outbox(workspace, row.id).await.unwrap());
         assert_eq!(world.store.claim_lanes(world.sink, "hub", 10, 60_000).await.unwrap().len(), 1);
         world.assert_sound().await;
@@ -354,11 +356,19 @@ fn what_is_dead_is_kept_and_can_be_redriven() {
         let workspace = world.origin.workspace;
         let trapped = world.intake(Reading::Dead("connector.trap: unreachable".to_owned()));
         assert_eq!(world.ingest(std::slice::from_ref(&trapped)).await, [Outcome::Dead]);
-        assert_eq!(world.store.dead_letters(workspace, Some(world.origin.connection), None, 10).await.unwrap().len(), 1);
+        assert_eq!(
+            world
+                .store
+                .dead_letters(workspace, &DeadFilter { connection: Some(world.origin.connection), ..DeadFilter::default() }, None, 10)
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
         let mended = Intake { id: trapped.id, ..world.said("1", vec![Identity::handle("42")]) };
         let outcome = world.store.redrive_delivery(Outcome::Dead, &mended, &world.contexts, 100).await.unwrap();
         assert_eq!(outcome, Outcome::Accepted);
-        assert!(world.store.dead_letters(workspace, None, None, 10).await.unwrap().is_empty());
+        assert!(world.store.dead_letters(workspace, &DeadFilter::default(), None, 10).await.unwrap().is_empty());
         assert_eq!(world.store.deliveries(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap()[0].outcome, "accepted");
         world.assert_sound().await;
         assert!(world.store.redrive_delivery(Outcome::Dead, &mended, &world.contexts, 100).await.is_err(), "once is enough");
@@ -378,12 +388,12 @@ fn tries_of_a_vendor_are_one_dead_letter_that_a_successful_one_closes() {
         assert_eq!(world.ingest(&[failed("a"), failed("a"), failed("b")]).await, [Outcome::Dead, Outcome::Duplicate, Outcome::Dead]);
         assert_eq!(world.ingest(&[failed("a")]).await, [Outcome::Duplicate]);
         world.assert_sound().await;
-        assert_eq!(world.store.dead_letters(workspace, None, None, 10).await.unwrap().len(), 2);
+        assert_eq!(world.store.dead_letters(workspace, &DeadFilter::default(), None, 10).await.unwrap().len(), 2);
 
         let read = Intake { fingerprint: Some("a".to_owned()), ..world.said("1", vec![Identity::handle("42")]) };
         assert_eq!(world.ingest(std::slice::from_ref(&read)).await, [Outcome::Accepted]);
         world.assert_sound().await;
-        let dead = world.store.dead_letters(workspace, None, None, 10).await.unwrap();
+        let dead = world.store.dead_letters(workspace, &DeadFilter::default(), None, 10).await.unwrap();
         assert_eq!(dead.len(), 1, "the other body is still dead: {dead:?}");
         let kept = world.store.deliveries(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap();
         let closed = kept.iter().find(|it| it.reason.as_ref().is_some_and(|it| it.contains(&read.id.to_string()))).unwrap();
@@ -401,7 +411,7 @@ fn tries_of_a_vendor_are_one_dead_letter_that_a_successful_one_closes() {
         }
         let again = Intake { id: world.store.ids.next(), ..misfit.clone() };
         assert_eq!(world.ingest(&[misfit, again]).await, [Outcome::Dead, Outcome::Duplicate]);
-        assert_eq!(world.store.dead_letters(workspace, None, None, 10).await.unwrap().len(), 3);
+        assert_eq!(world.store.dead_letters(workspace, &DeadFilter::default(), None, 10).await.unwrap().len(), 3);
         world.assert_sound().await;
     });
 }
@@ -513,7 +523,7 @@ fn dead_letters_are_walked_by_their_places_also_within_one_millisecond() {
         }
         world.ingest(&batch).await;
         let (mut walked, mut before) = (Vec::new(), None);
-        while let Some(letter) = world.store.dead_letters(workspace, None, before, 1).await.unwrap().into_iter().next() {
+        while let Some(letter) = world.store.dead_letters(workspace, &DeadFilter::default(), before, 1).await.unwrap().into_iter().next() {
             assert_eq!(world.store.dead_letter(workspace, &letter.id).await.unwrap().unwrap().reason, letter.reason);
             before = Some(letter.place());
             walked.push(letter.id);

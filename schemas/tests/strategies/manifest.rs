@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use patchbay_schemas::Manifest;
 use patchbay_schemas::manifest::{
-    Algorithm, Commands, Credential, Encoding, Endpoint, HandleScope, Limits, Place, Polling, Role, Verify, Webhook,
+    Algorithm, Commands, Credential, Encoding, Endpoint, HandleScope, Limits, Place, Polling, RateLimit, RateScope, Role, Verify, Webhook,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
@@ -19,10 +19,19 @@ pub fn manifest() -> BoxedStrategy<Manifest> {
     let about = (name(), "[1-9]?[0-9]\\.[0-9]\\.[0-9](-rc\\.[0-9])?(\\+[a-z]{1,3})?", "[0-9]\\.[0-9]\\.[0-9]", "\\PC{1,20}", "\\PC{1,40}");
     let roles = subsequence(vec![Role::Source, Role::Messenger, Role::Sink], 1..=3);
     let handles = select(vec![HandleScope::Connection, HandleScope::Vendor]);
-    let work = (of(webhook()), of(polling()), of(commands()));
+    let work = (of(webhook()), of(polling()), of(commands()), vec(rate_limit(), 0..3));
     (about, word(), roles, handles, config(), work, btree_map(name(), endpoint(), 0..3), limits())
         .prop_map(
-            |((id, version, contract, name, summary), channel, roles, handles, config, (webhook, polling, commands), endpoints, limits)| {
+            |(
+                (id, version, contract, name, summary),
+                channel,
+                roles,
+                handles,
+                config,
+                (webhook, polling, commands, rate_limits),
+                endpoints,
+                limits,
+            )| {
                 Manifest {
                     id,
                     version,
@@ -37,6 +46,7 @@ pub fn manifest() -> BoxedStrategy<Manifest> {
                     polling,
                     commands,
                     endpoints,
+                    rate_limits,
                     limits,
                 }
             },
@@ -133,6 +143,23 @@ fn credential() -> impl Strategy<Value = Credential> {
         ("\\PC{1,8}", value()).prop_map(|(name, value)| Credential::Form { name, value }),
         "/[a-z]{0,5}\\{[a-z]{1,5}\\}".prop_map(|prefix| Credential::Path { prefix }),
         (value(), value()).prop_map(|(user, password)| Credential::Basic { user, password }),
+    ]
+}
+
+fn rate_limit() -> impl Strategy<Value = RateLimit> {
+    let scope = || select(vec![RateScope::Connection, RateScope::Host]);
+    prop_oneof![
+        (1..=u32::MAX, 1..=86_400_u32, 1..=1_000_000_u32, scope()).prop_map(|(requests, per_seconds, burst, scope)| RateLimit::Bucket {
+            requests,
+            per_seconds,
+            burst,
+            scope
+        }),
+        (1..=u32::MAX, -1_440..=1_440_i16, scope()).prop_map(|(requests, utc_offset_minutes, scope)| RateLimit::Day {
+            requests,
+            utc_offset_minutes,
+            scope
+        }),
     ]
 }
 

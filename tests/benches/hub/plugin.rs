@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use patchbay_host::clock::Clock;
+use patchbay_host::pace::Pace;
 use patchbay_host::plugin::outbound::Outbound;
 use patchbay_host::plugin::state::StateKeeper;
 use patchbay_host::plugin::{Artifact, CompileCache, Connector, Header, Instances, Randomness, Request, Runtime, Surroundings};
@@ -74,6 +75,7 @@ fn instances(connector: &Arc<Connector>) -> Instances {
         config,
         secrets: BTreeMap::new(),
         outbound: Outbound::Closed,
+        pace: Pace::default(),
         state: StateKeeper::in_memory(),
         clock: Clock::System,
         random: Randomness::System,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use patchbay_host::catalogue::{self, Catalogue, CatalogueError};
 use patchbay_host::clock::Clock;
 use patchbay_host::conformance::fixture;
+use patchbay_host::pace::Pace;
 use patchbay_host::plugin::outbound::Outbound;
 use patchbay_host::plugin::state::StateKeeper;
 use patchbay_host::plugin::{Artifact, Header, Instances, Randomness, Request, Surroundings};
@@ -89,6 +90,7 @@ impl MapArgs {
             config,
             secrets,
             outbound: Outbound::Closed,
+            pace: Pace::default(),
             state: StateKeeper::in_memory(),
             clock: self.now.map_or(Clock::System, Clock::at),
             random: Randomness::System,

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Path, State};
+use patchbay_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Body, Params};
@@ -14,14 +16,17 @@ use super::page::{Limit, Page};
 use crate::http::App;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
-use crate::ids::{ConnectionId, EventId, WorkspaceId};
+use crate::ids::{ConnectionId, EventId, OutboxId, WorkspaceId};
 use crate::operations::{OperationError, Redriven};
-use crate::store::dead::{DeadLetter, Place};
+use crate::store::dead::{DeadFilter, DeadLetter, Place, What};
+use crate::store::deliveries::AttemptView;
 
 /// Most dead letters that one request looks at.
 const MOST: i64 = 1_000;
 /// After so long no further one is begun.
 const LONGEST: Duration = Duration::from_secs(20);
+/// Most tries of one command that are shown.
+const ATTEMPTS: i64 = 50;
 
 /// Where the page before ended: `<milliseconds>.<id>`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +53,19 @@ pub(super) struct Query {
     /// Only of this connection: `cxn_…`
     #[param(value_type = Option<String>)]
     connection: Option<ConnectionId>,
+    /// Only this sort.
+    #[param(inline)]
+    what: Option<What>,
+    /// Only this kind of event or command: `lead.upsert`
+    kind: Option<String>,
+    /// Only whose reason begins so: `vendor.http_500`
+    code: Option<String>,
+    /// Only from this time on (RFC 3339).
+    #[param(value_type = Option<String>)]
+    since: Option<Timestamp>,
+    /// Only before this time (RFC 3339).
+    #[param(value_type = Option<String>)]
+    until: Option<Timestamp>,
     /// At most so many, 1 to 200.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200)]
@@ -55,28 +73,6 @@ pub(super) struct Query {
     /// `next` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
-}
-
-/// What sort of thing stopped.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum What {
-    /// The connector cannot deal with it.
-    Delivery,
-    /// It does not fit the schema.
-    Event,
-    /// It was given up.
-    Command,
-}
-
-impl What {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivery => "delivery",
-            Self::Event => "event",
-            Self::Command => "command",
-        }
-    }
 }
 
 /// Which dead letters are tried again.
@@ -88,12 +84,31 @@ pub(super) struct Many {
     /// Only this sort.
     #[schema(inline)]
     what: Option<What>,
+    /// Only this kind of event or command: `lead.upsert`
+    kind: Option<String>,
     /// Only whose reason begins so: `vendor.http_500`
-    #[serde(default)]
-    reason: String,
+    code: Option<String>,
+    /// Only from this time on (RFC 3339).
+    since: Option<Timestamp>,
+    /// Only before this time (RFC 3339).
+    until: Option<Timestamp>,
     /// Only say which they are.
     #[serde(default)]
     dry_run: bool,
+}
+
+/// A dead letter with what is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    letter: DeadLetter,
+    /// Of a command: what a redrive would send now. Absent: what it is about is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Value>,
+    /// Of a command: its last tries with what the vendor said, newest first, at most 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<Vec<AttemptView>>,
 }
 
 /// What became of them.
@@ -126,19 +141,31 @@ pub(super) async fn list(
     Params(query): Params<Query>,
 ) -> Result<Json<Page<DeadLetter>>, ApiError> {
     let before = query.cursor.map(|it| it.0);
-    let found = app.hub.store.dead_letters(workspace, query.connection, before, query.limit.and_one()).await?;
+    let filter = DeadFilter {
+        connection: query.connection,
+        what: query.what,
+        kind: query.kind,
+        code: query.code,
+        since: query.since.map(Timestamp::as_millisecond),
+        until: query.until.map(Timestamp::as_millisecond),
+    };
+    let found = app.hub.store.dead_letters(workspace, &filter, before, query.limit.and_one()).await?;
     Ok(Json(Page::new(found, query.limit, cursor)))
 }
 
-/// One dead letter.
-#[utoipa::path(get, path = "/dead-letters/{id}", tag = "dead letters", responses((status = 200, body = DeadLetter)),
+/// One dead letter. Of a command also what a redrive would send, and what its tries were answered.
+#[utoipa::path(get, path = "/dead-letters/{id}", tag = "dead letters", responses((status = 200, body = Whole)),
     params(("id" = String, Path, description = "`dlv_…`, `evt_…` or `out_…`")))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
     Caller { workspace, .. }: Caller,
     Path(id): Path<String>,
-) -> Result<Json<DeadLetter>, ApiError> {
-    Ok(Json(found(&app, workspace, &id).await?))
+) -> Result<Json<Whole>, ApiError> {
+    let letter = found(&app, workspace, &id).await?;
+    let Ok(command) = letter.id.parse::<OutboxId>() else { return Ok(Json(Whole { letter, payload: None, tries: None })) };
+    let payload = app.hub.command_now(workspace, command).await?;
+    let tries = app.hub.store.attempts(workspace, command, ATTEMPTS).await?;
+    Ok(Json(Whole { letter, payload, tries: Some(tries) }))
 }
 
 /// Tries a dead letter again: deliveries and events go through the connector once more, commands back to their lane.
@@ -176,12 +203,19 @@ async fn found(app: &App, workspace: WorkspaceId, id: &str) -> Result<DeadLetter
 }
 
 async fn matching(app: &App, workspace: WorkspaceId, many: &Many) -> Result<Done, ApiError> {
-    let mut letters = app.hub.store.dead_letters(workspace, many.connection, None, MOST + 1).await?;
+    let filter = DeadFilter {
+        connection: many.connection,
+        what: many.what,
+        kind: many.kind.clone(),
+        code: many.code.clone(),
+        since: many.since.map(Timestamp::as_millisecond),
+        until: many.until.map(Timestamp::as_millisecond),
+    };
+    let mut letters = app.hub.store.dead_letters(workspace, &filter, None, MOST + 1).await?;
     let more = i64::try_from(letters.len()).is_ok_and(|it| it > MOST);
     letters.truncate(usize::try_from(MOST).unwrap_or(usize::MAX));
-    let fits = |it: &DeadLetter| many.what.is_none_or(|what| what.as_str() == it.what) && it.reason.starts_with(&many.reason);
     // The oldest first: the order within a lane is the order in which they were made.
-    let matched = letters.into_iter().rev().filter(fits).map(|it| it.id).collect();
+    let matched = letters.into_iter().rev().map(|it| it.id).collect();
     Ok(Done { matched, more, ..Done::default() })
 }
 

@@ -1,7 +1,7 @@
 //! Lanes: who serves them, and what waits in them.
 
 use super::{Asked, LANE_ROWS, Lane, Waiting};
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, OutboxId, WorkspaceId};
 use crate::store::db::Type::{Int, Text};
 use crate::store::holds::{self, Turn};
 use crate::store::{Record, Store, StoreError};
@@ -78,6 +78,14 @@ impl Store {
                    where connection_id = $1 and lane = $2 and state = 'pending' order by id limit $3";
         let rows = self.db.fetch(sql, vec![lane.connection.into(), lane.lane.as_str().into(), LANE_ROWS.into()]).await?;
         Ok(rows.iter().map(waiting).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// One row, whatever became of it, with its connection and lane.
+    pub async fn row(&self, workspace: WorkspaceId, id: OutboxId) -> Result<Option<(ConnectionId, String, Waiting)>, StoreError> {
+        let sql = "select id, workspace_id, kind, subject_id, payload, attempts, failures, connection_id, lane from outbox \
+                   where workspace_id = $1 and id = $2";
+        let row = self.db.fetch_optional(sql, vec![workspace.into(), id.into()]).await?;
+        Ok(row.map(|it| Ok::<_, sqlx::Error>((it.id(7)?, it.text(8)?, waiting(&it)?))).transpose()?)
     }
 
     /// When the next lane of a connection is due, and its vendor may be asked, milliseconds since 1970 UTC.

@@ -56,8 +56,22 @@ async fn a_dead_command_goes_back_to_its_lane() {
     let dry = world.post(path, &json!({ "dry_run": true, "what": "command" })).await.json();
     assert_eq!((&dry["matched"], &dry["redriven"], &dry["more"]), (&json!(dead[1..]), &json!([]), &json!(false)));
     assert_eq!(world.post(path, &json!({ "what": "delivery" })).await.json()["matched"], json!([]));
-    assert_eq!(world.post(path, &json!({ "reason": "other" })).await.json()["matched"], json!([]));
-    let done = world.post(path, &json!({ "reason": "test.", "connection": world.sink })).await.json();
+    assert_eq!(world.post(path, &json!({ "code": "other" })).await.json()["matched"], json!([]));
+    let dead_kind = world.get(&format!("/dead-letters/{}", dead[1])).await.json()["kind"].clone();
+    let letter = world.get(&format!("/dead-letters/{}", dead[1])).await.json();
+    assert!(letter["payload"].is_object() || dead_kind == "interaction.add", "{letter}");
+    assert_eq!(letter["tries"][0]["code"], "test.given_up");
+    for (none, some) in [("since", "until"), ("until", "since")] {
+        let at = if none == "since" { "2100-01-01T00:00:00Z" } else { "1970-01-01T00:00:00Z" };
+        assert_eq!(world.post(path, &json!({ "dry_run": true, none: at })).await.json()["matched"], json!([]));
+        assert_eq!(world.post(path, &json!({ "dry_run": true, some: at })).await.json()["matched"], json!(dead[1..]));
+        assert_eq!(
+            world.get(&format!("/dead-letters?{some}={at}&code=test.")).await.json()["items"].as_array().unwrap().len(),
+            dead.len() - 1
+        );
+    }
+    assert_eq!(world.get("/dead-letters?kind=message.send").await.json()["items"], json!([]));
+    let done = world.post(path, &json!({ "code": "test.", "connection": world.sink, "kind": dead_kind })).await.json();
     assert_eq!(done["redriven"].as_array().unwrap().len(), dead.len() - 1, "{done}");
     assert_eq!(done["failed"], json!([]));
     assert_eq!(world.get("/dead-letters").await.json()["items"], json!([]));

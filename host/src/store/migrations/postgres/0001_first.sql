@@ -266,6 +266,13 @@ create table holds (
     reason text not null                     -- code: message
 );
 
+-- What was used of vendors' rate limits: by all hubs on PostgreSQL; on SQLite, which has one hub, the days alone.
+create table rate_limits (
+    name text primary key not null,          -- whose limit, and which: `cxn_… 2/1 s, 50`
+    day bigint not null,                     -- days since 1970 at the vendor; 0: a bucket
+    used bigint not null                     -- requests of that day; of a bucket: microseconds since 1970 UTC at which it has run empty
+);
+
 create table attempts (
     id text primary key not null,            -- att_…
     outbox_id text not null,
