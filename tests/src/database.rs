@@ -1,6 +1,11 @@
 //! The databases that every scenario runs on.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+
+use crate::wait::PATIENCE;
 
 /// An engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +58,41 @@ impl Database {
             Some(server) => {
                 server.rsplit_once('/').map_or_else(|| format!("{server}/{}", self.name), |(server, _)| format!("{server}/{}", self.name))
             }
+        }
+    }
+}
+
+/// While it lives nobody writes into the database; reading goes on.
+pub enum Standstill {
+    /// Holds SQLite's one write lock.
+    Sqlite(SqliteConnection),
+    /// Holds every table against writers.
+    Postgres(PgConnection),
+}
+
+impl Standstill {
+    /// Stops all writing into the database of the hub whose files lie in `folder`.
+    pub async fn of(database: &Database, folder: &Path) -> Self {
+        if database.server.is_none() {
+            let options = SqliteConnectOptions::new().filename(folder.join("hub.db")).busy_timeout(PATIENCE);
+            let mut connection = SqliteConnection::connect_with(&options).await.expect("the file is there");
+            sqlx::query("begin immediate").execute(&mut connection).await.expect("the writer gives way");
+            return Self::Sqlite(connection);
+        }
+        let mut connection = PgConnection::connect(&database.url()).await.expect("the server answers");
+        let sql = "do $$ declare it text; begin for it in select quote_ident(tablename) from pg_tables where schemaname = 'public' loop \
+                   execute 'lock table ' || it || ' in exclusive mode'; end loop; end $$";
+        for statement in ["begin", sql] {
+            sqlx::raw_sql(statement).execute(&mut connection).await.expect("the server does what the tests ask");
+        }
+        Self::Postgres(connection)
+    }
+
+    /// Lets writers go on.
+    pub async fn end(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.expect("the file lets go"),
+            Self::Postgres(connection) => connection.close().await.expect("the server lets go"),
         }
     }
 }

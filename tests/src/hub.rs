@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::api::{Api, Connection};
 use crate::bodies::PRIVATE;
-use crate::database::{Database, Engine};
+use crate::database::{Database, Engine, Standstill};
 use crate::files::{self, Folder};
 use crate::wait::{PATIENCE, until};
 
@@ -81,6 +81,11 @@ impl Hub {
         let mut hub = Self { process: None, api, folder, database: Arc::clone(&self.database) };
         hub.serve().await;
         hub
+    }
+
+    /// Stops all writing into its database until that ends.
+    pub async fn standstill(&self) -> Standstill {
+        Standstill::of(&self.database, self.folder.path()).await
     }
 
     /// What people and vendors reach of it.
@@ -255,6 +260,7 @@ fn config(name: &str, port: u16, database: &str, settings: &Settings) -> String 
          cache = \"{}\"\n\
          [intake]\nwaiting = {waiting}\nwaiting_bytes = {waiting_bytes}\n\
          [delivery]\ntries = {tries}\nfirst_wait_ms = {first_wait_ms}\nlongest_wait_ms = {longest_wait_ms}\n\
+         breaker_longest_wait_ms = {longest_wait_ms}\n\
          [log]\nlevel = \"info,patchbay_host=debug,patchbay=debug\"\n",
         cache.display()
     )

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::fixture::{Call, Case, Settings};
 use crate::clock::Clock;
+use crate::pace::Pace;
 use crate::plugin::cassette::{Asked, Exchange, Player, Then};
 use crate::plugin::outbound::Outbound;
 use crate::plugin::state::StateKeeper;
@@ -104,6 +105,7 @@ impl Place {
             config,
             secrets,
             outbound: Outbound::Played(Player::default()),
+            pace: Pace::default(),
             state: StateKeeper::in_memory(),
             clock: Clock::Manual(Arc::new(now.into())),
             random: Randomness::seeded(SEED),

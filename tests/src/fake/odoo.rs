@@ -27,9 +27,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use self::methods::Fault;
 pub use self::store::Store;
+use crate::wait::PATIENCE;
 
 /// The database that the fake holds.
 pub const DATABASE: &str = "test";
@@ -51,18 +53,46 @@ pub enum Misbehave {
     Slow(Duration),
 }
 
+/// When a call is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// It was asked and has done nothing yet.
+    Asked,
+    /// It has done the work and not answered yet.
+    Worked,
+}
+
+/// A call that comes as far as a moment, says so, and waits. Dropping it lets the call go on.
+pub struct Held {
+    reached: oneshot::Receiver<()>,
+    _go: oneshot::Sender<()>,
+}
+
+impl Held {
+    /// Waits until the call is there.
+    pub async fn reached(&mut self) {
+        tokio::time::timeout(PATIENCE, &mut self.reached).await.expect("the call never came").expect("the fake runs");
+    }
+}
+
+/// What one call meets.
+enum Plan {
+    Misbehave(Misbehave),
+    Hold(Moment, oneshot::Sender<()>, oneshot::Receiver<()>),
+}
+
 /// A running fake. It stops when it is dropped.
 pub struct FakeOdoo {
     address: SocketAddr,
     shared: Arc<Shared>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
 struct Shared {
     store: Mutex<Store>,
-    plans: Mutex<VecDeque<(String, Misbehave)>>,
+    plans: Mutex<VecDeque<(String, Plan)>>,
 }
 
 impl FakeOdoo {
@@ -82,7 +112,7 @@ impl FakeOdoo {
             .route("/web/version", get(async || axum::Json(json!({ "version_info": [19, 0, 0, "final", 0, ""], "version": "19.0" }))))
             .with_state(Arc::clone(&shared));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("fake-odoo".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
@@ -108,7 +138,21 @@ impl FakeOdoo {
 
     /// The next call of this method (`crm.lead/load`; `*`: any) behaves so.
     pub fn misbehave(&self, method: &str, how: Misbehave) {
-        lock(&self.shared.plans).push_back((method.to_owned(), how));
+        lock(&self.shared.plans).push_back((method.to_owned(), Plan::Misbehave(how)));
+    }
+
+    /// How many calls will still behave badly.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        lock(&self.shared.plans).len()
+    }
+
+    /// The next call of this method waits at that moment.
+    #[must_use]
+    pub fn hold(&self, method: &str, moment: Moment) -> Held {
+        let ((say, reached), (go, gone)) = (oneshot::channel(), oneshot::channel());
+        lock(&self.shared.plans).push_back((method.to_owned(), Plan::Hold(moment, say, gone)));
+        Held { reached, _go: go }
     }
 }
 
@@ -138,6 +182,18 @@ async fn call(
         let mut plans = lock(&shared.plans);
         let name = format!("{model}/{method}");
         plans.iter().position(|(it, _)| *it == name || it == "*").and_then(|it| plans.remove(it)).map(|(_, how)| how)
+    };
+    let plan = match plan {
+        Some(Plan::Hold(moment, say, go)) => {
+            let before = moment == Moment::Asked;
+            let done = (!before).then(|| answered(&shared, &model, &method, &headers, &body));
+            // Whoever waits for it may be gone.
+            let _ = say.send(());
+            let _ = go.await;
+            return done.unwrap_or_else(|| answered(&shared, &model, &method, &headers, &body));
+        }
+        Some(Plan::Misbehave(how)) => Some(how),
+        None => None,
     };
     match &plan {
         Some(Misbehave::Break) => return Body::new(Cut).into_response(),
