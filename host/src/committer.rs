@@ -1,14 +1,15 @@
 //! Commits what was read: whatever waits, up to a batch, is one transaction.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::ids::WorkspaceId;
 use crate::registry::Registry;
-use crate::rules::ingest::{Committed, Context, Intake};
+use crate::rules::ingest::{Committed, Context, Intake, Reading};
 use crate::store::Store;
 
 /// Most deliveries in one transaction.
@@ -25,12 +26,16 @@ pub const PEOPLE_SHARD: i64 = 102;
 /// The way to the writers. Dropping every clone ends them, after what waits is committed.
 #[derive(Clone)]
 pub struct Committer {
-    queue: mpsc::Sender<Job>,
+    writers: Arc<[mpsc::UnboundedSender<Job>]>,
+    room: Arc<Semaphore>,
+    waiting: usize,
 }
 
 struct Job {
     intake: Intake,
     done: oneshot::Sender<Option<Committed>>,
+    /// Its place among those that wait.
+    _place: OwnedSemaphorePermit,
 }
 
 /// Why a delivery was not committed.
@@ -45,53 +50,58 @@ pub enum CommitError {
 }
 
 impl Committer {
-    /// Starts the writers.
+    /// Starts the writers; at most `waiting` deliveries wait for them.
     #[must_use]
     pub fn start(store: &Store, registry: &Arc<Registry>, waiting: usize, wake: &Arc<tokio::sync::Notify>, tracker: &TaskTracker) -> Self {
-        let (queue, jobs) = mpsc::channel(waiting);
-        let jobs = Arc::new(tokio::sync::Mutex::new(jobs));
-        let writers = if store.kind() == "sqlite" { 1 } else { POSTGRES_WRITERS };
-        for shard in 0..writers {
-            let writer =
-                Writer { store: store.clone(), registry: Arc::clone(registry), jobs: Arc::clone(&jobs), wake: Arc::clone(wake), shard };
+        let count = if store.kind() == "sqlite" { 1 } else { POSTGRES_WRITERS };
+        let writers = (0..count).map(|shard| {
+            let (sender, jobs) = mpsc::unbounded_channel();
+            let writer = Writer { store: store.clone(), registry: Arc::clone(registry), jobs, wake: Arc::clone(wake), shard };
             tracker.spawn(writer.run());
-        }
-        Self { queue }
+            sender
+        });
+        Self { writers: writers.collect(), room: Arc::new(Semaphore::new(waiting)), waiting }
     }
 
     /// Commits a delivery with whatever else waits; returns when it lasts.
     pub async fn commit(&self, intake: Intake) -> Result<Committed, CommitError> {
+        let place = Arc::clone(&self.room).try_acquire_owned().map_err(|_| CommitError::Full)?;
         let (done, outcome) = oneshot::channel();
-        self.queue.try_send(Job { intake, done }).map_err(|_| CommitError::Full)?;
+        let writer = &self.writers[writer_for(&intake, self.writers.len())];
+        writer.send(Job { intake, done, _place: place }).map_err(|_| CommitError::Failed)?;
         outcome.await.ok().flatten().ok_or(CommitError::Failed)
     }
 
     /// Deliveries that wait, for the metrics.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+        self.waiting - self.room.available_permits()
     }
+}
+
+/// Which of so many writers takes a delivery: always the same one for a person, so that two writers seldom meet on the rows of one.
+fn writer_for(intake: &Intake, writers: usize) -> usize {
+    let Reading::Events(events) = &intake.reading else { return 0 };
+    let Some(interaction) = events.first().and_then(|it| it.body.as_ref().ok()).and_then(|it| it.interaction()) else { return 0 };
+    let identity = interaction.person.identities.first().map(|it| &it.value);
+    let Some(person) = identity.or(interaction.conversation.as_ref().map(|it| &it.key)) else { return 0 };
+    let mut hasher = DefaultHasher::new();
+    person.hash(&mut hasher);
+    usize::try_from(hasher.finish() % writers as u64).unwrap_or(0)
 }
 
 struct Writer {
     store: Store,
     registry: Arc<Registry>,
-    jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
+    jobs: mpsc::UnboundedReceiver<Job>,
     wake: Arc<tokio::sync::Notify>,
     shard: i64,
 }
 
 impl Writer {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            {
-                // One writer at a time waits for more; the others commit what they took.
-                let mut jobs = self.jobs.lock().await;
-                if jobs.recv_many(&mut batch, BATCH).await == 0 {
-                    return;
-                }
-            }
+        while self.jobs.recv_many(&mut batch, BATCH).await > 0 {
             metrics::histogram!("patchbay_commit_batch").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             let (intakes, waiters): (Vec<_>, Vec<_>) = batch.drain(..).map(|it| (it.intake, it.done)).unzip();
             let current = self.registry.current();

@@ -11,6 +11,10 @@ use crate::store::Type::{Bytes, Int, Text};
 use crate::store::{Tx, Value};
 
 pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, shard: i64) -> sqlx::Result<()> {
+    // Two writers that meet on several keys meet in the same order, so that neither waits for the other in a circle.
+    plan.events.sort_unstable_by(|a, b| (a.connection, &a.key).cmp(&(b.connection, &b.key)));
+    plan.identities.sort_unstable_by(|a, b| (a.workspace, &a.identity.key, &a.said).cmp(&(b.workspace, &b.identity.key, &b.said)));
+    plan.conversations.sort_unstable_by(|a, b| (a.connection, &a.key).cmp(&(b.connection, &b.key)));
     write_deliveries(tx, &plan.counted, plan.deliveries, plan.events);
     super::people::write(
         tx,
