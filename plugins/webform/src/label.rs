@@ -81,8 +81,24 @@ impl Label {
     }
 
     fn contains(&self, pattern: &str) -> bool {
-        let wanted: Vec<&str> = pattern.split(' ').collect();
-        self.words.windows(wanted.len()).any(|window| window.iter().zip(&wanted).all(|(word, wanted)| word_fits(word, wanted)))
+        // Thousands of patterns are tried for a form, and nearly all fail at their first word.
+        let first = pattern.as_bytes().first();
+        self.words.iter().enumerate().any(|(at, word)| {
+            if first != Some(&b'*') && first != word.as_bytes().first() {
+                return false;
+            }
+            let mut rest = pattern;
+            let mut words = std::iter::once(word).chain(&self.words[at + 1..]);
+            loop {
+                let end = rest.bytes().position(|it| it == b' ');
+                let wanted = end.map_or(rest, |end| &rest[..end]);
+                if !words.next().is_some_and(|word| word_fits(word, wanted)) {
+                    return false;
+                }
+                let Some(end) = end else { return true };
+                rest = &rest[end + 1..];
+            }
+        })
     }
 }
 
@@ -111,12 +127,11 @@ pub fn member<'a>(object: &'a Extra, keys: &[&str]) -> Option<&'a Value> {
 }
 
 fn word_fits(word: &str, wanted: &str) -> bool {
-    if let Some(stem) = wanted.strip_suffix('*') {
-        word.starts_with(stem)
-    } else if let Some(ending) = wanted.strip_prefix('*') {
-        word.ends_with(ending)
-    } else {
-        word == wanted
+    let word = word.as_bytes();
+    match wanted.as_bytes() {
+        [stem @ .., b'*'] => word.starts_with(stem),
+        [b'*', ending @ ..] => word.ends_with(ending),
+        whole => word == whole,
     }
 }
 
