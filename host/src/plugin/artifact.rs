@@ -58,7 +58,7 @@ pub enum ArtifactError {
 
 impl From<wasmparser::BinaryReaderError> for ArtifactError {
     fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self::Wasm { at: usize::try_from(error.offset()).unwrap_or(usize::MAX) }
+        Self::Wasm { at: error.offset() }
     }
 }
 
