@@ -1,7 +1,8 @@
-//! `contact list`, `contact show`, `contact why`, `contact merge`, `contact unmerge`
+//! `contact list`, `contact show`, `contact why`, `contact merge`, `contact unmerge`, `contact duplicates`, `contact answer`
 
 use patchbay_host::hub::Hub;
-use patchbay_host::ids::ContactId;
+use patchbay_host::ids::{ContactId, QuestionId};
+use patchbay_host::people::Answer;
 use patchbay_host::rules::identity::{Heard, normalise};
 use patchbay_host::store::leads::{LeadFilter, Of};
 use patchbay_schemas::Identity;
@@ -46,11 +47,49 @@ pub enum Contacts {
         /// con_…
         other: ContactId,
     },
+    /// List pairs of people who may be one, side by side, newest first
+    Duplicates {
+        /// Only in this state
+        #[arg(long, default_value = "open", value_parser = ["open", "yes", "no", "never"])]
+        state: String,
+        /// Only older than this one
+        #[arg(long, value_name = "QST_…")]
+        before: Option<QuestionId>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+    },
+    /// Answer whether a pair is one person
+    Answer {
+        /// qst_…
+        id: QuestionId,
+        /// yes: one person; no: two; never: two, and do not ask about them again
+        #[arg(value_enum)]
+        answer: Said,
+    },
     /// Take a contact out of the person that it is shown as; no rule joins them again
     Unmerge {
         /// con_…, as `contact why` names it
         id: ContactId,
     },
+}
+
+/// An answer as it is typed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Said {
+    Yes,
+    No,
+    Never,
+}
+
+impl From<Said> for Answer {
+    fn from(said: Said) -> Self {
+        match said {
+            Said::Yes => Self::Yes,
+            Said::No => Self::No,
+            Said::Never => Self::Never,
+        }
+    }
 }
 
 /// Who decides what is decided here.
@@ -65,6 +104,11 @@ impl Contacts {
             Self::Merge { one, other } => {
                 let shown = hub.merge_contacts(hub.workspace.id, (one, other), AUTHOR).await?;
                 out.answer(&json!({ "contact": shown }), || format!("one person from now on: {shown}\n"))
+            }
+            Self::Duplicates { state, before, limit } => duplicates(out, hub, &state, before, limit).await,
+            Self::Answer { id, answer } => {
+                let question = hub.answer(hub.workspace.id, id, answer.into(), AUTHOR).await?;
+                out.answer(&question, || format!("{}: {}\n", question.id, question.state))
             }
             Self::Unmerge { id } => {
                 let shown = hub.unmerge_contact(hub.workspace.id, id, AUTHOR).await?;
@@ -117,6 +161,34 @@ fn one_form(search: &str, region: &str) -> String {
     let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor };
     let identity = if search.contains('@') { Identity::email(search) } else { Identity::phone(search) };
     normalise(&identity, heard).map_or_else(|| search.trim().to_owned(), |it| it.key.value)
+}
+
+async fn duplicates(out: Out, hub: &Hub, state: &str, before: Option<QuestionId>, limit: i64) -> Result<(), Failure> {
+    let questions = hub.store.questions(hub.workspace.id, state, before, limit).await?;
+    out.answer(&questions, || {
+        let mut text = String::new();
+        for it in &questions {
+            let mut pair = Table::plain();
+            for contact in [&it.one, &it.other] {
+                let known: Vec<&str> = contact.identities.iter().map(|it| it.value.as_str()).collect();
+                pair.wide_row([contact.id.clone(), view::name(contact), known.join(", "), contact.city.clone().unwrap_or_default()]);
+            }
+            let told: Vec<String> = it.reasons.iter().map(|it| it.words.clone()).collect();
+            text += &format!("{} ({}, {:+.1} bits): {}\n{}\n", it.id, it.state, bits(it.bits), told.join("; "), pair.indented().text());
+        }
+        if text.is_empty() { "nobody is to be asked about\n".to_owned() } else { text }
+    })?;
+    if let Some(last) = questions.last()
+        && i64::try_from(questions.len()).is_ok_and(|it| it == limit)
+    {
+        out.note(format!("there may be more: --before {}", last.id));
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few dozen bits")]
+fn bits(milli: i64) -> f64 {
+    milli as f64 / 1000.0
 }
 
 async fn why(out: Out, hub: &Hub, id: ContactId) -> Result<(), Failure> {

@@ -1,10 +1,34 @@
 //! What people decide of people: merging, taking back, why.
 
 use crate::hub::Hub;
-use crate::ids::{ContactId, WorkspaceId};
+use crate::ids::{ContactId, QuestionId, WorkspaceId};
 use crate::operations::OperationError;
 use crate::rules::ingest::Context;
-use crate::store::people::{Merging, Why};
+use crate::store::people::{Merging, QuestionView, Why};
+
+/// What somebody answers to a question whether two people are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// They are.
+    Yes,
+    /// They are two.
+    No,
+    /// They are two, and nobody is asked about them again.
+    Never,
+}
+
+impl Answer {
+    /// As it stands in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Never => "never",
+        }
+    }
+}
 
 impl Hub {
     /// Says that two contacts are one person; the contact that shows them from now on. `author` is who says so.
@@ -34,6 +58,28 @@ impl Hub {
     pub async fn why(&self, workspace: WorkspaceId, contact: ContactId) -> Result<Why, OperationError> {
         let found = self.store.why(workspace, contact).await?;
         found.ok_or_else(|| OperationError::NotFound(format!("contact {contact}")))
+    }
+
+    /// Answers a question; the question as it is then.
+    pub async fn answer(
+        &self,
+        workspace: WorkspaceId,
+        question: QuestionId,
+        answer: Answer,
+        author: &str,
+    ) -> Result<QuestionView, OperationError> {
+        let gone = || OperationError::NotFound(format!("question {question}"));
+        let asked = self.store.asked(workspace, question).await?.ok_or_else(gone)?;
+        if !asked.open {
+            return Err(OperationError::Refused(format!("{question} was answered already; merge or unmerge the contacts by hand")));
+        }
+        let pair = (asked.one, asked.other);
+        if answer == Answer::Yes {
+            self.merge_contacts(workspace, pair, author).await?;
+        } else {
+            done_or_refused(self.store.part_contacts(workspace, pair, answer == Answer::Never, author).await?)?;
+        }
+        self.store.question(workspace, question).await?.ok_or_else(gone)
     }
 
     /// What the rules must know of the workspace, fresh from the database.

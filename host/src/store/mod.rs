@@ -20,6 +20,7 @@ pub mod tokens;
 pub mod workspaces;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use db::{Db, Record, Tx, Type, Value};
 
@@ -34,6 +35,8 @@ pub struct Store {
     pub clock: Clock,
     /// Where ids come from.
     pub ids: Arc<Ids>,
+    /// Deliveries that this process took in.
+    taken: Arc<AtomicU64>,
 }
 
 /// Why the store did not do what it was asked.
@@ -68,7 +71,7 @@ impl Store {
     /// Opens `sqlite:<path>` or `postgres://…` and brings the schema up to date.
     pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
         let db = Db::open(url).await.map_err(|source| StoreError::Open { url: without_password(url), source })?;
-        Ok(Self { db, ids: Arc::new(Ids::new(clock.clone())), clock })
+        Ok(Self { db, ids: Arc::new(Ids::new(clock.clone())), clock, taken: Arc::default() })
     }
 
     /// The database's kind, for people and figures.
@@ -78,6 +81,12 @@ impl Store {
             Db::Sqlite { .. } => "sqlite",
             Db::Postgres { .. } => "postgres",
         }
+    }
+
+    /// How many deliveries this process took in so far.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// True when the database answers.

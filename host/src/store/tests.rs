@@ -1,6 +1,7 @@
 //! The store, the same tests on SQLite and on PostgreSQL.
 
 mod holds;
+mod matching;
 mod people;
 mod rates;
 

@@ -58,7 +58,22 @@ impl Reason {
             (Field::Household, _) => "another given name, and nothing but what a household shares".to_owned(),
             (Field::Namesake, Level::Apart) => "a name alone joins nobody".to_owned(),
             (Field::Namesake, _) => "a name and a place, which namesakes share".to_owned(),
+            (Field::Phone, Level::Part) => "phone: the same, but on a line that several may answer, or read out of a text".to_owned(),
+            (Field::Email, Level::Part) => "e-mail address: the same before the @, or one that several may read".to_owned(),
             (field, level) => format!("{}: {}", field.words(), level.words()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_a_short_sentence() {
+        let words = |field, level| Reason { field, level, milli: 0 }.words();
+        assert_eq!(words(Field::Surname, Level::Sound), "surname: sounds the same");
+        assert_eq!(words(Field::Namesake, Level::Apart), "a name alone joins nobody");
+        assert!(words(Field::Phone, Level::Part).contains("several"));
     }
 }

@@ -18,6 +18,7 @@ mod messages;
 mod openapi;
 mod outbox;
 mod page;
+mod questions;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(contacts::why))
         .routes(routes!(contacts::merge))
         .routes(routes!(contacts::unmerge))
+        .routes(routes!(questions::list))
+        .routes(routes!(questions::read))
+        .routes(routes!(questions::answer))
         .routes(routes!(interactions::list))
         .routes(routes!(interactions::read))
         .routes(routes!(conversations::list))

@@ -5,6 +5,7 @@ mod people;
 mod write;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use load::load;
 pub(super) use load::{identity_kind, lead_state};
@@ -52,6 +53,7 @@ impl Store {
         let Planner { plan, known, .. } = planner;
         write(&mut tx, plan, &known, self.clock.now_ms(), shard).await?;
         tx.commit().await?;
+        self.taken.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(outcomes)
     }
 }

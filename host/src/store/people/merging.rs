@@ -58,12 +58,43 @@ impl Store {
         let now = self.clock.now_ms();
         forget(tx, workspace, &here.contacts, &there.contacts, &["different", "never"]).await?;
         decide(tx, workspace, &[one], &[other], "same", author, now).await?;
+        let all = [here.contacts.as_slice(), &there.contacts].concat();
+        let list = places(1, all.len());
+        let sql = format!("delete from questions where state = 'open' and one in ({list}) and other in ({list})");
+        tx.execute(&sql, all.iter().map(|it| Value::from(*it)).collect()).await?;
         let sql = "insert into merges (id, workspace_id, from_id, into_id, reasons, author, at) values ($1, $2, $3, $4, '[]', $5, $6)";
         let id: MergeId = self.ids.next();
         tx.execute(sql, vec![id.into(), workspace.into(), one.max(other).into(), one.min(other).into(), author.into(), now.into()]).await?;
         let mut all = [here.contacts.as_slice(), &there.contacts].concat();
         all.sort_unstable();
         point(tx, workspace, &all, now).await
+    }
+
+    /// Says that the people of two contacts are two; with `never` nobody is asked about them again.
+    pub async fn part_contacts(
+        &self,
+        workspace: WorkspaceId,
+        (one, other): (ContactId, ContactId),
+        never: bool,
+        author: &str,
+    ) -> Result<Merging, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let (first, second) = (one.min(other), one.max(other));
+        let Some(here) = group(&mut tx, workspace, first).await? else { return Ok(Merging::NoContact(first)) };
+        let Some(there) = group(&mut tx, workspace, second).await? else { return Ok(Merging::NoContact(second)) };
+        if let (Some(shown), true) = (here.shown, here.shown == there.shown) {
+            return Ok(Merging::OneAlready(shown));
+        }
+        let now = self.clock.now_ms();
+        if never {
+            decide(&mut tx, workspace, &here.contacts, &there.contacts, "never", author, now).await?;
+        } else {
+            decide(&mut tx, workspace, &[first], &[second], "different", author, now).await?;
+        }
+        guard(&mut tx, workspace, &here.contacts).await?;
+        guard(&mut tx, workspace, &there.contacts).await?;
+        tx.commit().await?;
+        Ok(Merging::Done([here.shown, there.shown].into_iter().flatten().collect()))
     }
 
     /// Takes a contact, and whoever was merged into it before, out of the person that it is shown as. Both are as they were before the merge, what
@@ -131,6 +162,14 @@ pub(super) async fn decide(
         for other in there {
             let (first, second) = (*one.min(other), *one.max(other));
             tx.execute(sql, vec![first.into(), second.into(), workspace.into(), verdict.into(), author.into(), now.into()]).await?;
+            let answered =
+                "update questions set state = $3, answered_by = $4, answered_at = $5 where one = $1 and other = $2 and state = 'open'";
+            let answer = match verdict {
+                "same" => "yes",
+                "different" => "no",
+                other => other,
+            };
+            tx.execute(answered, vec![first.into(), second.into(), answer.into(), author.into(), now.into()]).await?;
         }
     }
     Ok(())

@@ -6,10 +6,16 @@
 
 mod effects;
 mod groups;
+mod matching;
 mod merging;
+mod questions;
+mod regroup;
 mod why;
 
+pub use matching::{Loaded, Progress, stored_key};
 pub use merging::Merging;
+pub use questions::{Asked, QuestionView};
+pub use regroup::Found;
 pub use why::{MergeView, ReasonView, SourceView, Why};
 
 /// Who merges where no person does.

@@ -107,8 +107,8 @@ impl Store {
         let mut sources = rows.iter().map(source).collect::<sqlx::Result<Vec<_>>>()?;
         let contacts: Vec<ContactId> = sources.iter().map(|it| it.id).collect();
         let sql = format!(
-            "select contact_id, kind, coalesce(shown, value), assurance, label from identities where workspace_id = $1 and contact_id in ({}) \
-             order by contact_id, kind, value",
+            "select i.contact_id, i.kind, coalesce(i.shown, i.value), i.assurance, i.label from contacts c \
+             join identities i on i.contact_id = c.id where c.workspace_id = $1 and c.id in ({}) order by i.contact_id, i.kind, i.value",
             places(2, contacts.len())
         );
         for row in self.db.fetch(&sql, values(workspace, &contacts)).await? {

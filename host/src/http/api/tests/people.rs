@@ -99,3 +99,31 @@ async fn people_are_merged_and_parted_and_every_step_has_its_author() {
     let path = format!("/contacts/{ivan}/merge");
     assert_eq!(world.post(&path, &json!({ "with": "con_1" })).await.problem(), (422, "request.body".to_owned()));
 }
+
+#[tokio::test]
+async fn doubtful_pairs_are_shown_side_by_side_and_answered_once() {
+    let world = World::open().await;
+    world.said(world.connection, "anna", "+7 495 123-45-67").await;
+    let payload = json!({ "direction": "in", "person": { "identities": [{ "kind": "phone", "value": "+7 495 123-45-67" }] }, "text": "?", "message": {} });
+    world.takes(world.connection, Reading::Events(vec![event("nameless", &payload)])).await;
+    let mut matcher = crate::people::Matcher::new(&world.app.hub.store, world.workspace(), "hub", "RU");
+    let context = crate::rules::ingest::Context { region: "RU".to_owned(), ..Context::default() };
+    while matcher.round(&context).await.unwrap() != crate::people::Round::Idle {}
+    let open = world.get("/questions").await.json();
+    let question = &open["items"][0];
+    assert_eq!(question["state"], "open", "{open}");
+    assert!(question["reasons"][0]["words"].is_string() && question["one"]["identities"].is_array(), "{question}");
+    let id = question["id"].as_str().unwrap();
+    assert_eq!(world.get(&format!("/questions/{id}")).await.json(), *question);
+    let path = format!("/questions/{id}/answer");
+    assert_eq!(world.post(&path, &json!({ "answer": "perhaps" })).await.problem(), (422, "request.body".to_owned()));
+    let (token, _) = world.neighbour().await;
+    let theirs = world.ask(Some(&token), "POST", &format!("/api/v1{path}"), Some(&json!({ "answer": "yes" }))).await;
+    assert_eq!(theirs.problem().0, 404, "another company's");
+    let answered = world.post(&path, &json!({ "answer": "yes" })).await.json();
+    assert_eq!((answered["state"].as_str(), answered["one"]["id"] == answered["other"]["id"]), (Some("yes"), true));
+    assert_eq!(world.post(&path, &json!({ "answer": "no" })).await.problem(), (409, "refused".to_owned()));
+    assert_eq!(world.get("/contacts").await.json()["items"].as_array().unwrap().len(), 1);
+    assert_eq!(world.get("/questions").await.json()["items"], json!([]));
+    assert_eq!(world.get("/questions?state=yes").await.json()["items"][0]["id"], id);
+}

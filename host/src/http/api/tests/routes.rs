@@ -45,7 +45,7 @@ fn described() -> Vec<(String, String)> {
 async fn every_described_route_is_served_and_needs_a_token() {
     let world = World::open().await;
     let routes = described();
-    assert_eq!(routes.len(), 36, "{routes:?}");
+    assert_eq!(routes.len(), 39, "{routes:?}");
     for (method, path) in routes {
         let answer = world.ask(None, &method, &format!("/api/v1{}", path.replace("{id}", "x")), None).await;
         let due = if path == "/openapi.json" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
@@ -102,6 +102,7 @@ async fn what_is_not_understood_is_named() {
         ("/dead-letters?cursor=yesterday", "dead letters"),
         ("/interactions?lead=lead_01ARZ3NDEKTSV4RRFFQ69G5FAV&contact=con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "only one"),
         ("/contacts?phone=112", "phone"),
+        ("/questions?state=maybe", "maybe"),
         ("/sums?cursor=1", "cxn_"),
     ] {
         let answer = world.get(path).await;

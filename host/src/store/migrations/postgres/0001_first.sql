@@ -165,6 +165,52 @@ create table verdicts (
 );
 create index verdicts_other on verdicts (other);                    -- all of one contact
 
+-- Pairs of people who may be one: somebody is asked.
+create table questions (
+    id text primary key not null,            -- qst_…
+    workspace_id text not null,
+    one text not null,                       -- the contact of the one that speaks most for it, the smaller id
+    other text not null,
+    bits bigint not null,                   -- the odds that they are one person, in thousandths of a bit
+    reasons text not null,                   -- JSON array, as in merges
+    state text not null,                     -- open, yes, no, or never (no, and never ask about these people again)
+    asked_at bigint not null,
+    answered_by text,
+    answered_at bigint
+);
+create unique index questions_pair on questions (one, other);
+create index questions_other on questions (other);                  -- all of one contact
+create index questions_state on questions (workspace_id, state, id); -- the list
+
+-- Which contacts have a blocking key: two contacts are compared only where they have one in common. A key that too many have says nothing of
+-- any two, and has no more rows than it takes to know that.
+create table blocks (
+    key bigint not null,                    -- hash of the workspace and of texts, see host/identity, resolve/keys; its lowest bit: of a single value
+    contact_id text not null,
+    primary key (key, contact_id)
+);
+
+-- How many people hold each common name, city and company, as counted last: a rare value says more.
+create table terms (
+    workspace_id text not null,
+    term bigint not null,                   -- hash of the value, see host/identity, terms
+    people bigint not null,
+    primary key (workspace_id, term)
+);
+
+-- How far each workspace's contacts were compared with one another, and who does it: of several hubs on one database, one.
+create table matching (
+    workspace_id text primary key not null,
+    cursor text not null,                    -- contacts up to this id were looked at by the statistics of now
+    reached text not null,                   -- up to this id they were looked at at all
+    looked bigint not null,                 -- how many
+    counted bigint not null,                -- how many there were when people were counted last; 0: never
+    people bigint not null,                 -- how many people that were
+    doubles bigint not null,                -- other contacts of its person that a contact had on average, in thousandths
+    lease_token text,                        -- of the hub that compares
+    lease_until bigint not null             -- after this time it is taken for dead
+);
+
 create table leads (
     id text primary key not null,            -- lead_…
     workspace_id text not null,
