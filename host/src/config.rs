@@ -38,6 +38,8 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// How commands are tried again.
     pub delivery: DeliveryConfig,
+    /// Who is one person.
+    pub people: PeopleConfig,
     /// What is logged and how.
     pub log: LogConfig,
 }
@@ -80,6 +82,14 @@ pub struct DeliveryConfig {
     pub breaker_failures: u32,
     /// Longest wait between two probes of a vendor that is down, milliseconds.
     pub breaker_longest_wait_ms: i64,
+}
+
+/// Who is one person.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeopleConfig {
+    /// Whether new contacts are compared with all others; without it only strong identities join.
+    pub matching: bool,
 }
 
 /// What is logged and how.
@@ -154,6 +164,7 @@ impl Default for Config {
             workspace: WorkspaceConfig::default(),
             intake: IntakeConfig::default(),
             delivery: DeliveryConfig::default(),
+            people: PeopleConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -176,6 +187,12 @@ impl Default for DeliveryConfig {
     fn default() -> Self {
         let Backoff { first_ms, longest_ms, tries } = Backoff::default();
         Self { first_wait_ms: first_ms, longest_wait_ms: longest_ms, tries, breaker_failures: 5, breaker_longest_wait_ms: 300_000 }
+    }
+}
+
+impl Default for PeopleConfig {
+    fn default() -> Self {
+        Self { matching: true }
     }
 }
 

@@ -76,7 +76,9 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     workers.spawn(keep_registry(hub.clone(), Arc::clone(&changed), stop.clone()));
     workers.spawn(keep_tidy(hub.store.clone(), stop.clone()));
     workers.spawn(deliver::supervise(hub.clone(), Arc::clone(&wake), Arc::clone(&changed), workers.clone(), stop.clone()));
-    workers.spawn(people::supervise(hub.clone(), Arc::clone(&wake), stop.clone()));
+    if hub.config.people.matching {
+        workers.spawn(people::supervise(hub.clone(), Arc::clone(&wake), stop.clone()));
+    }
     workers.spawn(poll::supervise(hub.clone(), committer.clone(), changed, workers.clone(), stop.clone()));
 
     let room = Semaphore::new((hub.config.intake.waiting_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS));
