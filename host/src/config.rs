@@ -1,10 +1,12 @@
 //! The hub's own configuration: built-in defaults, then `patchbay.toml`, then `PATCHBAY_…` in the environment.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::package::public_key;
 use crate::rules::breaker::BreakerRule;
 use crate::rules::delivery::{Delivery, DeliverySettings, SettingError};
 use crate::rules::ingest::Settings;
@@ -40,6 +42,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// Who is one person.
     pub people: PeopleConfig,
+    /// Whose connectors may be installed.
+    pub install: InstallConfig,
     /// What is logged and how.
     pub log: LogConfig,
 }
@@ -90,6 +94,16 @@ pub struct DeliveryConfig {
 pub struct PeopleConfig {
     /// Whether new contacts are compared with all others; without it only strong identities join.
     pub matching: bool,
+}
+
+/// Whose connectors may be installed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InstallConfig {
+    /// Public keys (base64 of Ed25519) by the publisher's name.
+    pub publishers: BTreeMap<String, String>,
+    /// True: what nobody named here has signed may be installed too.
+    pub unsigned: bool,
 }
 
 /// What is logged and how.
@@ -165,6 +179,7 @@ impl Default for Config {
             intake: IntakeConfig::default(),
             delivery: DeliveryConfig::default(),
             people: PeopleConfig::default(),
+            install: InstallConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -257,6 +272,13 @@ impl Config {
         if self.intake.waiting == 0 {
             return wrong("intake.waiting", "0".to_owned(), "at least 1");
         }
+        if let Some((name, key)) = self.install.publishers.iter().find(|(_, key)| public_key(key).is_err()) {
+            return wrong(
+                "install.publishers",
+                format!("{name} = {key}"),
+                "the text that `patchbay connector key` prints: base64 of 32 bytes",
+            );
+        }
         if let Err(SettingError { name, found, allowed }) = self.delivery.settings().check() {
             return wrong(name, found.to_string(), allowed);
         }
@@ -341,6 +363,14 @@ mod tests {
         assert_eq!(config.listen.port(), 80);
         let error = config.take_environment(|name| (name == "PATCHBAY_LISTEN").then(|| "here".to_owned())).unwrap_err();
         assert!(error.to_string().contains("PATCHBAY_LISTEN"), "{error}");
+    }
+
+    #[test]
+    fn a_publishers_key_that_is_none_is_named() {
+        let config: Config = toml::from_str("[install.publishers]\nacme = 'AAAA'").unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("acme = AAAA"));
+        let config: Config = toml::from_str("[install.publishers]\nacme = 'Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE='").unwrap();
+        assert!(config.check().is_ok());
     }
 
     #[test]

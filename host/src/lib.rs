@@ -12,6 +12,7 @@ pub mod hub;
 pub mod ids;
 pub mod operations;
 pub mod pace;
+pub mod package;
 pub mod people;
 pub mod plugin;
 pub mod poll;
@@ -21,6 +22,7 @@ pub mod rules;
 pub mod secrets;
 pub mod serve;
 pub mod setup;
+pub mod shelf;
 pub mod store;
 
 /// Deliveries are many small pieces of text on several threads, which the system's allocator is slow at.

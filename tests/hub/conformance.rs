@@ -72,28 +72,12 @@ fn what_the_manifest_declares_is_compared_with_what_the_component_has() {
             changed = changed.lines().filter(|it| !it.starts_with("credential")).collect::<Vec<_>>().join("\n");
         }
         let wasm = folder.path().join("changed.wasm");
-        std::fs::write(&wasm, with_manifest(&component, &changed)).expect("a new file");
+        std::fs::write(&wasm, files::with_manifest(&component, &changed)).expect("a new file");
         let (exit, found) = test(folder.path(), &wasm, &[]);
         assert_eq!(exit, Some(7), "{to}: {found:#}");
         assert!(failed(&found).contains(&"abilities"), "{to}: {found:#}");
         assert!(found["checks"][0]["faults"].to_string().contains(words), "{to}: {found:#}");
     }
-}
-
-/// The component with a further manifest behind the first: the last one counts.
-fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
-    let name = b"patchbay:manifest";
-    let leb = |mut number: usize| {
-        let mut bytes = Vec::new();
-        while number > 0x7f {
-            bytes.push(u8::try_from(number & 0x7f).expect("seven bits") | 0x80);
-            number >>= 7;
-        }
-        bytes.push(u8::try_from(number).expect("seven bits"));
-        bytes
-    };
-    let section = [leb(name.len()), name.to_vec(), manifest.as_bytes().to_vec()].concat();
-    [component.to_vec(), vec![0], leb(section.len()), section].concat()
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod authoring;
 mod commands;
 mod conformance;
 mod delivery;
+mod installing;
 mod intake;
 mod limits;
 mod mango;

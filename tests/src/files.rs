@@ -30,6 +30,24 @@ pub fn connector(name: &str) -> PathBuf {
     path
 }
 
+/// The component with a further manifest behind the first: the last one counts.
+#[must_use]
+pub fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
+    let name = b"patchbay:manifest";
+    // Numbers as WebAssembly writes them: seven bits a byte, the lowest first.
+    let leb = |mut number: usize| {
+        let mut bytes = Vec::new();
+        while number > 0x7f {
+            bytes.push(u8::try_from(number & 0x7f).expect("seven bits") | 0x80);
+            number >>= 7;
+        }
+        bytes.push(u8::try_from(number).expect("seven bits"));
+        bytes
+    };
+    let section = [leb(name.len()), name.to_vec(), manifest.as_bytes().to_vec()].concat();
+    [component.to_vec(), vec![0], leb(section.len()), section].concat()
+}
+
 /// The compile cache that all hubs under test share, so that each connector is compiled once.
 #[must_use]
 pub fn cache() -> PathBuf {

@@ -35,7 +35,8 @@ fn fixtures() -> Vec<String> {
     let files = fs::read_dir(folder()).expect("fixtures/ is there").map(|it| it.expect("a file").file_name());
     let names: BTreeSet<String> =
         files.filter_map(|it| it.to_str().and_then(|it| it.strip_suffix(".expect.json")).map(str::to_owned)).collect();
-    names.into_iter().collect()
+    // Commands, polls and checks have no body: `patchbay connector test` plays them.
+    names.into_iter().filter(|it| folder().join(format!("{it}.json")).is_file()).collect()
 }
 
 fn event(fixture: &str) -> Event {

@@ -1,5 +1,6 @@
 //! `connector inspect`: what a connector can do and may reach, without running it.
 
+use patchbay_host::package::{Package, Trust};
 use patchbay_host::plugin::Artifact;
 use patchbay_schemas::Manifest;
 use patchbay_schemas::manifest::{Role, Verify};
@@ -28,15 +29,23 @@ pub fn summary(artifact: &Artifact) -> Value {
 }
 
 /// All of one connector, for people or as JSON.
-pub fn inspect(out: Out, artifact: &Artifact) -> Result<(), Failure> {
+pub fn inspect(out: Out, package: &Package, trust: &Trust) -> Result<(), Failure> {
+    let artifact = &package.artifact;
     let manifest = &artifact.manifest;
     let mut json = summary(artifact);
+    json["contract"] = json!(manifest.contract);
+    json["signature"] = json!({
+        "publisher": package.signature.as_ref().map(|it| &it.publisher),
+        "key": package.signature.as_ref().map(|it| &it.key),
+        "trusted": matches!(trust, Trust::Trusted(_)),
+    });
     json["manifest"] = serde_json::to_value(manifest).unwrap_or_default();
     out.answer(&json, || {
         let mut head = Table::plain();
         for (name, value) in facts(artifact) {
             head.wide_row([name.to_owned(), value]);
         }
+        head.wide_row(["signature".to_owned(), signed(trust)]);
         let mut properties = Table::new(["PROPERTY", "KIND", "DEFAULT", "WHAT IT IS"]).indented();
         for (name, property) in manifest.config.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let default = property.get("default").map(ToString::to_string).unwrap_or_default();
@@ -45,6 +54,15 @@ pub fn inspect(out: Out, artifact: &Artifact) -> Result<(), Failure> {
         }
         format!("{} {}: {}\n{}\nConfiguration\n{}", manifest.id, manifest.version, manifest.name, head.text(), properties.or("  none"))
     })
+}
+
+fn signed(trust: &Trust) -> String {
+    match trust {
+        Trust::Trusted(name) => format!("by {name}, whom patchbay.toml trusts"),
+        Trust::Unknown(it) => format!("by `{}` with the key {}, whom patchbay.toml does not name", it.publisher, it.key),
+        Trust::OtherKey(it) => format!("by `{}` with another key than patchbay.toml has: {}", it.publisher, it.key),
+        Trust::Unsigned => "none".to_owned(),
+    }
 }
 
 /// What is worth knowing of a connector before one trusts it.

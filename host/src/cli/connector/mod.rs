@@ -2,15 +2,23 @@
 
 mod build;
 mod inspect;
+mod install;
 mod list;
 mod map;
 mod new;
+mod package;
 mod permissions;
 mod report;
 mod templates;
 mod test;
 
+use std::path::Path;
+
+use patchbay_host::catalogue::Catalogue;
+use patchbay_host::config::Config;
+use patchbay_host::package::Package;
 use patchbay_host::plugin::Artifact;
+use patchbay_host::shelf::{self, Shelf};
 
 use super::failure::Failure;
 use super::files::{Here, ScratchCache};
@@ -24,9 +32,14 @@ pub enum Connectors {
     New(new::New),
     Build(build::Build),
     Test(test::Test),
+    Key(package::Key),
+    Package(package::Pack),
+    Install(install::Install),
+    Upgrade(install::Upgrade),
+    Rollback(install::Rollback),
     /// Show what a connector can do, what it may reach and how it is configured, without running it
     Inspect {
-        /// A connector's id, or the path of a .wasm
+        /// A connector's id, or the path of a .wasm or a package
         connector: String,
     },
     Map(map::MapArgs),
@@ -38,6 +51,11 @@ impl Connectors {
             Self::New(it) => return it.run(here.out),
             Self::Build(it) => return it.run(here.out),
             Self::Test(it) => return it.run(here).await,
+            Self::Key(it) => return it.run(here.out),
+            Self::Package(it) => return it.run(here.out),
+            Self::Install(it) => return it.run(here).await,
+            Self::Upgrade(it) => return it.run(here).await,
+            Self::Rollback(it) => return it.run(here),
             Self::Map(it) => return it.run(here).await,
             Self::List | Self::Inspect { .. } => {}
         }
@@ -53,6 +71,23 @@ impl Connectors {
             let artifacts: Vec<Artifact> = found.into_values().collect();
             return list::list(here.out, &artifacts, &config.connectors.display().to_string());
         };
-        inspect::inspect(here.out, &map::find(&catalogue, &connector)?)
+        let package = found(&config, &catalogue, &connector)?;
+        inspect::inspect(here.out, &package, &package.trust(&config.install.publishers))
+    }
+}
+
+/// A file, an installed connector with its signature, or one that was built in this checkout.
+fn found(config: &Config, catalogue: &Catalogue, wanted: &str) -> Result<Package, Failure> {
+    let path = Path::new(wanted);
+    match path.extension().and_then(|it| it.to_str()) {
+        Some("wasm") if path.is_file() => return Ok(shelf::read(path)?),
+        Some("patchbay") => return install::read(path),
+        _ => {}
+    }
+    let is_id = !wanted.contains(std::path::MAIN_SEPARATOR);
+    match Shelf::new(config.connectors.clone()).installed(wanted) {
+        Ok(Some(package)) if is_id => Ok(package),
+        Err(error) if is_id => Err(error.into()),
+        _ => Ok(Package { artifact: map::find(catalogue, wanted)?, signature: None }),
     }
 }
