@@ -55,6 +55,15 @@ fn each_check_finds_the_fault_that_it_is_for_and_no_other() {
 }
 
 #[test]
+fn our_own_connectors_do_what_every_connector_must() {
+    for name in ["telegram", "whatsapp", "mango"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("plugins").join(name);
+        let (exit, found) = test(&folder, &files::connector(name), &[]);
+        assert_eq!((exit, failed(&found)), (Some(0), Vec::new()), "{name}: {found:#}");
+    }
+}
+
+#[test]
 fn what_the_manifest_declares_is_compared_with_what_the_component_has() {
     let folder = copied("unsound");
     let component = std::fs::read(files::connector("unsound")).expect("the connector is built");
