@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use patchbay_schemas::command::NewRecord;
 use serde::Deserialize;
 
 use crate::package::public_key;
@@ -60,6 +61,8 @@ pub struct WorkspaceConfig {
     pub responsible: String,
     /// Minutes within which a person who turned to us is contacted.
     pub contact_within_minutes: u32,
+    /// When a sink makes a record for a lead that it has none of.
+    pub new_record: NewRecord,
 }
 
 /// Limits of what is taken in.
@@ -187,8 +190,8 @@ impl Default for Config {
 
 impl Default for WorkspaceConfig {
     fn default() -> Self {
-        let Settings { contact_within_minutes, .. } = Settings::default();
-        Self { name: "Main".to_owned(), region: "RU".to_owned(), responsible: String::new(), contact_within_minutes }
+        let Settings { contact_within_minutes, new_record, .. } = Settings::default();
+        Self { name: "Main".to_owned(), region: "RU".to_owned(), responsible: String::new(), contact_within_minutes, new_record }
     }
 }
 
@@ -304,7 +307,8 @@ impl Config {
     pub fn settings(&self) -> Settings {
         let name = self.workspace.responsible.trim();
         let responsible = (!name.is_empty()).then(|| patchbay_schemas::Responsible { id: None, name: name.to_owned() });
-        Settings { responsible, contact_within_minutes: self.workspace.contact_within_minutes }
+        let WorkspaceConfig { contact_within_minutes, new_record, .. } = self.workspace;
+        Settings { responsible, contact_within_minutes, new_record }
     }
 
     /// How commands are delivered, where a connection does not say otherwise.
@@ -326,6 +330,7 @@ impl DeliveryConfig {
             breaker_failures: Some(self.breaker_failures),
             breaker_longest_wait_ms: Some(self.breaker_longest_wait_ms),
             rate_limits: None,
+            new_record: None,
         }
     }
 }

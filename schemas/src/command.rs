@@ -62,9 +62,25 @@ pub struct LeadUpsert {
     /// What the last receipt for this record said in its `details`: the connection's own memory of the record.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub known: Extra,
+    /// When a record is made for a lead that the sink has none of.
+    #[serde(default)]
+    pub new_record: NewRecord,
     /// True when an earlier try of this command may have had an effect that the hub did not hear of.
     #[serde(default)]
     pub retried: bool,
+}
+
+/// When a sink makes a record for a lead that it has none of: what the workspace wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewRecord {
+    /// Only for a person whom it does not know: the newest record of one whom it knows stands for the lead, open or closed.
+    UnlessKnown,
+    /// Unless it has an open record of the person, which then stands for the lead.
+    #[default]
+    UnlessOpen,
+    /// Always: each lead has a record of its own.
+    Always,
 }
 
 /// Add an interaction to the history of the sink's record.

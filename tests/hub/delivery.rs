@@ -196,6 +196,32 @@ async fn a_sink_that_is_down_is_given_up_after_the_configured_tries() {
     }
 }
 
+#[tokio::test]
+async fn a_sink_makes_a_record_when_its_connection_wants_it() {
+    for engine in Engine::each() {
+        let (crm, vendor) = (FakeOdoo::start().unwrap(), willing());
+        let mut hub = Hub::start(engine).await;
+        hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
+        let form = hub.connect("webform", json!({})).await;
+        assert_eq!(form.post(&bodies::form("f-1", bodies::PHONE, "hello")).await.status, 200);
+        hub.api().until_delivered().await;
+        assert_eq!(crm.store().created(), 1);
+        // Three more sinks hear of the same person, who has an open record in the CRM.
+        hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
+        let always = hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
+        set_delivery(&hub, &always, json!({ "new_record": "always" })).await;
+        let told = sink(&hub, &vendor).await;
+        set_delivery(&hub, &told, json!({ "new_record": "unless_known" })).await;
+        hub.kill();
+        hub.serve().await;
+        assert_eq!(form.post(&bodies::form("f-2", bodies::PHONE, "again")).await.status, 200);
+        hub.api().until_delivered().await;
+        let upserts: Vec<Value> = vendor.commands().into_iter().filter(|it| it["kind"] == "lead.upsert").collect();
+        assert_eq!(upserts[0]["payload"]["new_record"], "unless_known");
+        assert_eq!(crm.store().created(), 2, "the one that always makes its own made one, the one that asks nothing special joined");
+    }
+}
+
 async fn set_delivery(hub: &Hub, connection: &Connection, delivery: Value) {
     let path = format!("/connections/{}", connection.id);
     hub.api().ask(reqwest::Method::PATCH, &path, Some(&json!({ "delivery": delivery }))).await.expect(200);

@@ -1,6 +1,6 @@
 //! What a row of the outbox asks, as the connector gets it.
 
-use patchbay_schemas::command::{CommandBody, InteractionAdd, LeadUpsert};
+use patchbay_schemas::command::{CommandBody, InteractionAdd, LeadUpsert, NewRecord};
 
 use crate::hub::Hub;
 use crate::ids::{ConnectionId, OutboxId, WorkspaceId};
@@ -24,7 +24,8 @@ pub(super) async fn command(
             let (remote_id, details) = hub.store.reference(connection, "lead", &id.to_string()).await?.unzip();
             // A connector that says something else than an object is not remembered.
             let known = details.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
-            (CommandBody::LeadUpsert(Box::new(LeadUpsert { lead, remote_id, known, retried })), ("lead", id.to_string()))
+            let new_record = new_record(hub, connection, row.workspace);
+            (CommandBody::LeadUpsert(Box::new(LeadUpsert { lead, remote_id, known, new_record, retried })), ("lead", id.to_string()))
         }
         Asked::Add(id) => {
             let Some((lead_remote_id, _)) = hub.store.reference(connection, "lead", lane).await? else {
@@ -42,6 +43,15 @@ pub(super) async fn command(
     };
     let payload = body.0.payload().map_err(|error| StoreError::Database(sqlx::Error::Encode(Box::new(error))))?;
     Ok(Ok(((body.0.kind(), payload), body.1)))
+}
+
+/// When the sink makes a record: as its connection says, else as the workspace does.
+fn new_record(hub: &Hub, connection: ConnectionId, workspace: WorkspaceId) -> NewRecord {
+    let current = hub.registry.current();
+    let own = current.running.get(&connection).and_then(|it| it.connection.delivery.new_record);
+    let settings = current.contexts.get(&workspace).map(|it| it.settings.new_record);
+    // A command line has no registry.
+    own.or(settings).unwrap_or(hub.workspace.settings.new_record)
 }
 
 impl Hub {

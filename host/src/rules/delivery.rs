@@ -1,5 +1,6 @@
 //! How a connection's commands are delivered: the hub's settings, and what holds for one connection instead.
 
+use patchbay_schemas::command::NewRecord;
 use patchbay_schemas::manifest::RateLimit;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,11 @@ pub struct DeliverySettings {
     /// Longest wait between two probes of a vendor that is down, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker_longest_wait_ms: Option<i64>,
+    /// When this sink makes a record for a lead that it has none of, instead of what the workspace wants: `unless_known`, `unless_open` or
+    /// `always`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub new_record: Option<NewRecord>,
     /// The vendor's rate limits, as a manifest writes them, instead of the manifest's; an empty list: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>)]

@@ -12,8 +12,6 @@ pub struct Config {
     pub base_url: String,
     /// Name of the database.
     pub database: String,
-    /// What to do when Odoo already has an open record of the person.
-    pub existing: Existing,
     /// What to do when somebody deleted the record in Odoo.
     pub deleted: Deleted,
     /// `auto`, `lead` or `opportunity`.
@@ -40,15 +38,6 @@ pub struct Config {
     pub utc_offset: String,
 }
 
-/// What to do when Odoo already has an open record of the person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// That record becomes the lead's.
-    Join,
-    /// Each lead gets a record of its own.
-    AlwaysNew,
-}
-
 /// What to do when somebody deleted the record in Odoo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
@@ -63,7 +52,6 @@ impl Default for Config {
         Self {
             base_url: String::new(),
             database: String::new(),
-            existing: Existing::Join,
             deleted: Deleted::Recreate,
             record_type: "auto".to_owned(),
             stage_interest: String::new(),
@@ -102,11 +90,6 @@ impl Config {
             }
         }
         let wrong = |name: &str| Failure::never("odoo.config", format!("`{name}` has a value that this connector does not know"));
-        config.existing = match settings.get("existing").and_then(Node::as_str) {
-            None | Some("join") => Existing::Join,
-            Some("always_new") => Existing::AlwaysNew,
-            Some(_) => return Err(wrong("existing")),
-        };
         config.deleted = match settings.get("deleted").and_then(Node::as_str) {
             None | Some("recreate") => Deleted::Recreate,
             Some("stop") => Deleted::Stop,

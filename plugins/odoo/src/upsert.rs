@@ -2,19 +2,19 @@
 //!
 //! 1. The record that the hub knows, while it is there.
 //! 2. One that carries our reference: ours was merged into it.
-//! 3. An open one with the same phone or e-mail address (`existing = "join"`).
+//! 3. An open one with the same phone or e-mail address or any one: as `new_record` of the command wants it.
 //! 4. A new one through `load` with the external id `patchbay.<lead>`. Odoo writes record and external id in one
 //!    transaction, so a second try after a lost answer finds the first one's record.
 
 use patchbay_sdk::json::Node;
-use patchbay_sdk::schemas::command::LeadUpsert;
+use patchbay_sdk::schemas::command::{LeadUpsert, NewRecord};
 use patchbay_sdk::schemas::{Extra, Receipt, Timestamp};
 use patchbay_sdk::{Failure, Retry};
 use serde_json::Value;
 
 use crate::ask::{Search, arguments, ids, term};
 use crate::client::{Client, RECORD_MISSING, strange};
-use crate::config::{Config, Deleted, Existing};
+use crate::config::{Config, Deleted};
 use crate::create::{Row, load};
 use crate::lead::{Base, Goal, Wanted, changes, wanted};
 use crate::payload::{LEAD_FIELDS, Record};
@@ -110,9 +110,15 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
             return Ok(Found::Record(record, "merged"));
         }
     }
-    if config.existing == Existing::Join
-        && let Some(record) = same_person(client, wanted)?
-    {
+    let found = match upsert.new_record {
+        NewRecord::Always => None,
+        NewRecord::UnlessOpen => same_person(client, wanted, true)?,
+        NewRecord::UnlessKnown => match same_person(client, wanted, true)? {
+            None => same_person(client, wanted, false)?,
+            open => open,
+        },
+    };
+    if let Some(record) = found {
         return Ok(Found::Record(record, "found"));
     }
     if vanished && config.deleted == Deleted::Stop {
@@ -121,9 +127,9 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
     Ok(Found::Nothing)
 }
 
-/// The newest open record of the person. Odoo compares phones without separators but with whatever prefix was typed,
+/// The newest record of the person; of the open ones alone, or of all. Odoo compares phones without separators but with whatever prefix was typed,
 /// so it is asked for the last digits, and the whole numbers are compared here.
-fn same_person(client: Client<'_>, wanted: &Wanted) -> Result<Option<Record>, Failure> {
+fn same_person(client: Client<'_>, wanted: &Wanted, open: bool) -> Result<Option<Record>, Failure> {
     let mut any: Vec<Node> =
         wanted.phones.iter().filter_map(|it| same::tail(it)).map(|it| term("phone_mobile_search", "ilike", it)).collect();
     if !wanted.emails.is_empty() {
@@ -133,10 +139,11 @@ fn same_person(client: Client<'_>, wanted: &Wanted) -> Result<Option<Record>, Fa
     if any.is_empty() {
         return Ok(None);
     }
-    let mut domain = vec![Node::from("&"), term("won_status", "=", "pending")];
+    let mut domain = if open { vec![Node::from("&"), term("won_status", "=", "pending")] } else { Vec::new() };
     domain.extend((1..any.len()).map(|_| Node::from("|")));
     domain.append(&mut any);
-    let found = client.search("crm.lead", Search::new(domain, &LEAD_FIELDS).order("id desc").limit(50))?;
+    let search = Search::new(domain, &LEAD_FIELDS).order("id desc").limit(50);
+    let found = client.search("crm.lead", if open { search } else { search.with_archived() })?;
     Ok(found.into_iter().find(|it| {
         wanted.phones.iter().any(|phone| same::phones(phone, it.text("phone")))
             || wanted.emails.iter().any(|email| same::emails(email, it.text("email_from")))

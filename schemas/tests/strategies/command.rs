@@ -1,10 +1,11 @@
 //! Commands of every kind.
 
 use patchbay_schemas::Command;
-use patchbay_schemas::command::{Button, ButtonAction, CommandBody, InteractionAdd, LeadUpsert, MessageSend};
+use patchbay_schemas::command::{Button, ButtonAction, CommandBody, InteractionAdd, LeadUpsert, MessageSend, NewRecord};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::event::event;
 use super::interaction::attachment;
@@ -23,7 +24,14 @@ pub fn command() -> BoxedStrategy<Command> {
 }
 
 fn upsert() -> impl Strategy<Value = LeadUpsert> {
-    (lead(), of(id()), extra(), any::<bool>()).prop_map(|(lead, remote_id, known, retried)| LeadUpsert { lead, remote_id, known, retried })
+    let new_record = select(vec![NewRecord::UnlessKnown, NewRecord::UnlessOpen, NewRecord::Always]);
+    (lead(), of(id()), extra(), new_record, any::<bool>()).prop_map(|(lead, remote_id, known, new_record, retried)| LeadUpsert {
+        lead,
+        remote_id,
+        known,
+        new_record,
+        retried,
+    })
 }
 
 fn add() -> impl Strategy<Value = InteractionAdd> {

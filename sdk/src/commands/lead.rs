@@ -1,6 +1,6 @@
 //! `lead.upsert`: what a CRM is to know of a lead.
 
-use patchbay_schemas::command::LeadUpsert;
+use patchbay_schemas::command::{LeadUpsert, NewRecord};
 use patchbay_schemas::lead::LeadSource;
 use patchbay_schemas::{Contact, Lead, Qualification, Responsible, Stage, Temperature};
 
@@ -11,12 +11,16 @@ const QUALIFICATIONS: [(&str, Qualification); 3] =
     [("unknown", Qualification::Unknown), ("target", Qualification::Target), ("non_target", Qualification::NonTarget)];
 const TEMPERATURES: [(&str, Temperature); 2] = [("cold", Temperature::Cold), ("hot", Temperature::Hot)];
 
+const NEW_RECORDS: [(&str, NewRecord); 3] =
+    [("unless_known", NewRecord::UnlessKnown), ("unless_open", NewRecord::UnlessOpen), ("always", NewRecord::Always)];
+
 /// Reads the payload of `lead.upsert`.
 pub fn lead_upsert(mut it: Reader) -> LeadUpsert {
     LeadUpsert {
         lead: lead(it.needed_object("lead")),
         remote_id: it.text("remote_id"),
         known: it.extra("known"),
+        new_record: it.word("new_record", &NEW_RECORDS).unwrap_or_default(),
         retried: it.flag("retried").unwrap_or_default(),
     }
 }

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 
 use odoo::client::{Ask, Client};
 use odoo::config::Config;
-use patchbay_schemas::command::{Command, CommandBody, InteractionAdd, LeadUpsert};
+use patchbay_schemas::command::{Command, CommandBody, InteractionAdd, LeadUpsert, NewRecord};
 use patchbay_schemas::{Event, Extra, Lead, Receipt};
 use patchbay_sdk::http::Answer;
 use patchbay_sdk::json::Object;
@@ -195,11 +195,11 @@ pub fn lead(id: &str, title: &str, phone: &str) -> Lead {
 }
 
 pub fn first(lead: &Lead) -> LeadUpsert {
-    LeadUpsert { lead: lead.clone(), remote_id: None, known: Extra::new(), retried: false }
+    LeadUpsert { lead: lead.clone(), remote_id: None, known: Extra::new(), new_record: NewRecord::UnlessOpen, retried: false }
 }
 
 pub fn again(lead: &Lead, receipt: &Receipt) -> LeadUpsert {
-    LeadUpsert { lead: lead.clone(), remote_id: receipt.remote_id.clone(), known: receipt.details.clone(), retried: false }
+    LeadUpsert { remote_id: receipt.remote_id.clone(), known: receipt.details.clone(), ..first(lead) }
 }
 
 pub fn id(receipt: &Receipt) -> &str {

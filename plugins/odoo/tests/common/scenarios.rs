@@ -1,8 +1,8 @@
 //! What the connector and an Odoo must do together. Each runs against the fake and against the real one.
 
 use odoo::client::RECORD_MISSING;
-use odoo::config::{Deleted, Existing};
-use patchbay_schemas::command::LeadUpsert;
+use odoo::config::Deleted;
+use patchbay_schemas::command::{LeadUpsert, NewRecord};
 use patchbay_schemas::event::RecordFields;
 use patchbay_schemas::lead::Responsible;
 use patchbay_schemas::{Event, EventBody, Stage, Temperature};
@@ -52,17 +52,16 @@ pub fn a_new_lead_arrives_with_all_that_is_known(server: &Server) {
 }
 
 pub fn a_lost_answer_does_not_double_a_lead(server: &Server) {
-    for existing in [Existing::Join, Existing::AlwaysNew] {
-        let mut config = server.config();
-        config.existing = existing;
+    for new_record in [NewRecord::UnlessKnown, NewRecord::UnlessOpen, NewRecord::Always] {
+        let config = server.config();
         let phone = server.phone();
         let lead = lead(&format!("lead_{}", &phone[1..]), &server.word("lost"), &phone);
         *server.lose.borrow_mut() = Some("crm.lead/load".to_owned());
-        let failure = server.upsert(&config, first(&lead)).expect_err("the answer is lost");
+        let failure = server.upsert(&config, LeadUpsert { new_record, ..first(&lead) }).expect_err("the answer is lost");
         assert_eq!(failure.retry, Retry::Later);
         assert_eq!(server.count(&phone), 1, "but the work was done");
-        let receipt = server.upsert(&config, LeadUpsert { retried: true, ..first(&lead) }).expect("the record");
-        assert_eq!(server.count(&phone), 1, "{existing:?}");
+        let receipt = server.upsert(&config, LeadUpsert { new_record, retried: true, ..first(&lead) }).expect("the record");
+        assert_eq!(server.count(&phone), 1, "{new_record:?}");
         assert_eq!(server.lead(id(&receipt))["name"], lead.title);
     }
 }
@@ -83,9 +82,7 @@ pub fn an_open_record_of_the_person_is_joined(server: &Server) {
     assert_eq!(record["source_id"][1], "form");
     assert_eq!(record["tag_ids"].as_array().expect("tags").len(), 1);
 
-    let mut config = server.config();
-    config.existing = Existing::AlwaysNew;
-    let receipt = server.upsert(&config, first(&lead)).expect("a record");
+    let receipt = server.upsert(&server.config(), LeadUpsert { new_record: NewRecord::Always, ..first(&lead) }).expect("a record");
     assert_ne!(id(&receipt), by_hand.to_string());
     assert_eq!(server.count(&phone), 2);
 }
@@ -98,6 +95,19 @@ pub fn a_closed_record_is_not_joined(server: &Server) {
     server.call("crm.lead", "action_set_lost", json!({ "ids": [ids[1]] }));
     let receipt = server.upsert(&server.config(), first(&lead(&format!("lead_{}", &phone[1..]), "new", &phone))).expect("a record");
     assert_eq!(receipt.details["result"], "created");
+
+    // Where nobody who is known gets a new record, the newest of all is joined: the open one, and once that is closed too, a closed one.
+    let known = |number: u32| {
+        let lead = lead(&format!("lead_{}k{number}", &phone[1..]), "again", &phone);
+        let receipt = server.upsert(&server.config(), LeadUpsert { new_record: NewRecord::UnlessKnown, ..first(&lead) }).expect("a record");
+        assert_eq!(receipt.details["result"], "found");
+        id(&receipt).to_owned()
+    };
+    assert_eq!(known(1), id(&receipt));
+    let made: i64 = id(&receipt).parse().expect("a number");
+    server.call("crm.lead", "action_set_lost", json!({ "ids": [made] }));
+    assert_eq!(known(2), id(&receipt));
+    assert_eq!(server.lead(id(&receipt))["active"], false, "it stays closed");
     assert_eq!(server.count(&phone), 3);
 }
 
@@ -169,8 +179,8 @@ pub fn stages_follow_the_hub(server: &Server) {
     let mut other = super::lead(&format!("lead_{}", &phone[1..]), "born won", &phone);
     assert_eq!(server.lead(id(&server.upsert(&config, first(&other)).expect("a record")))["stage_id"][1], "Qualified");
     (other.id, other.stage) = (format!("{}x", other.id), Stage::Client);
-    config.existing = Existing::AlwaysNew;
-    assert_eq!(status(&server.upsert(&config, first(&other)).expect("a record")).0, "won");
+    let other = LeadUpsert { new_record: NewRecord::Always, ..first(&other) };
+    assert_eq!(status(&server.upsert(&config, other).expect("a record")).0, "won");
 }
 
 pub fn a_stage_that_odoo_does_not_have_is_an_error_of_the_configuration(server: &Server) {

@@ -8,6 +8,7 @@ pub use leads::title;
 
 use std::collections::HashMap;
 
+use patchbay_schemas::command::NewRecord;
 use patchbay_schemas::{Detail, Direction, EventBody, Interaction, Responsible, Timestamp};
 
 use super::plan::{Ask, NewConversation, NewDelivery, NewEvent, NewInteraction, NewOutbox, Plan, Repeated};
@@ -22,11 +23,14 @@ pub struct Settings {
     pub responsible: Option<Responsible>,
     /// Minutes within which a person who turned to us is contacted.
     pub contact_within_minutes: u32,
+    /// When a sink makes a record for a lead that it has none of.
+    #[serde(default)]
+    pub new_record: NewRecord,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { responsible: None, contact_within_minutes: 60 }
+        Self { responsible: None, contact_within_minutes: 60, new_record: NewRecord::default() }
     }
 }
 
