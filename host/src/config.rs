@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use patchbay_schemas::command::NewRecord;
 use serde::Deserialize;
 
 use crate::package::public_key;
+use crate::rules::alert::Rule;
 use crate::rules::breaker::BreakerRule;
 use crate::rules::delivery::{Delivery, DeliverySettings, SettingError};
 use crate::rules::ingest::Settings;
@@ -45,8 +48,26 @@ pub struct Config {
     pub people: PeopleConfig,
     /// Whose connectors may be installed.
     pub install: InstallConfig,
+    /// What people are told of, and where.
+    pub alerts: AlertConfig,
     /// What is logged and how.
     pub log: LogConfig,
+}
+
+/// What people are told of, and where.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlertConfig {
+    /// Where alerts are posted; empty: nowhere.
+    pub url: String,
+    /// What they are signed with: `whsec_` and base64; empty: nothing. `PATCHBAY_ALERTS_SECRET` in the environment wins.
+    pub secret: String,
+    /// Minutes after which the oldest command that waits is told of.
+    pub waiting_minutes: u32,
+    /// Share of the last quarter of an hour's tries that failed, percent, from which on it is told of.
+    pub failing_percent: u8,
+    /// Seconds between two looks.
+    pub look_seconds: u64,
 }
 
 /// The first workspace.
@@ -183,8 +204,36 @@ impl Default for Config {
             delivery: DeliveryConfig::default(),
             people: PeopleConfig::default(),
             install: InstallConfig::default(),
+            alerts: AlertConfig::default(),
             log: LogConfig::default(),
         }
+    }
+}
+
+impl Default for AlertConfig {
+    fn default() -> Self {
+        Self { url: String::new(), secret: String::new(), waiting_minutes: 30, failing_percent: 50, look_seconds: 30 }
+    }
+}
+
+impl std::fmt::Debug for AlertConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url: _, secret: _, waiting_minutes, failing_percent, look_seconds } = self;
+        write!(f, "AlertConfig {{ {waiting_minutes} min, {failing_percent} %, {look_seconds} s }}")
+    }
+}
+
+impl AlertConfig {
+    /// When an alert is due.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        Rule { waiting_ms: i64::from(self.waiting_minutes) * 60_000, failing_percent: self.failing_percent.into() }
+    }
+
+    /// The key that webhooks are signed with. None: there is none.
+    #[must_use]
+    pub fn key(&self) -> Option<Vec<u8>> {
+        BASE64_STANDARD.decode(self.secret.strip_prefix("whsec_")?).ok().filter(|it| !it.is_empty())
     }
 }
 
@@ -241,7 +290,8 @@ impl Config {
                 reason: format!("`{listen}` is no address with a port"),
             })?;
         }
-        let texts: [(&str, &mut String); 4] = [
+        let texts: [(&str, &mut String); 5] = [
+            ("PATCHBAY_ALERTS_SECRET", &mut self.alerts.secret),
             ("PATCHBAY_PUBLIC_URL", &mut self.public_url),
             ("PATCHBAY_DATABASE", &mut self.database),
             ("PATCHBAY_NAME", &mut self.name),
@@ -281,6 +331,12 @@ impl Config {
                 format!("{name} = {key}"),
                 "the text that `patchbay connector key` prints: base64 of 32 bytes",
             );
+        }
+        if !self.alerts.secret.is_empty() && self.alerts.key().is_none() {
+            return wrong("alerts.secret", "…".to_owned(), "whsec_ and the key in base64, as Standard Webhooks writes it");
+        }
+        if !self.alerts.url.is_empty() && reqwest::Url::parse(&self.alerts.url).is_err() {
+            return wrong("alerts.url", self.alerts.url.clone(), "an address such as https://example.com/alerts");
         }
         if let Err(SettingError { name, found, allowed }) = self.delivery.settings().check() {
             return wrong(name, found.to_string(), allowed);
@@ -383,6 +439,9 @@ mod tests {
         let config =
             Config { workspace: WorkspaceConfig { region: "Russia".to_owned(), ..WorkspaceConfig::default() }, ..Config::default() };
         let delivery = DeliveryConfig { tries: 0, ..DeliveryConfig::default() };
+        let alerts = AlertConfig { secret: "hunter2".to_owned(), ..AlertConfig::default() };
+        let error = Config { alerts, ..Config::default() }.check().unwrap_err().to_string();
+        assert!(error.contains("whsec_") && !error.contains("hunter2"), "{error}");
         let error = Config { delivery, ..Config::default() }.check().unwrap_err().to_string();
         assert!(error.contains("tries = 0") && error.contains("1 to 10000"), "{error}");
         let error = config.check().unwrap_err().to_string();

@@ -51,6 +51,8 @@ pub enum Outbox {}
 pub enum Attempt {}
 /// Names an API token.
 pub enum Token {}
+/// Names an alert.
+pub enum Alert {}
 /// Names a merge.
 pub enum Merge {}
 /// Names a question.
@@ -89,6 +91,9 @@ impl Named for Attempt {
 impl Named for Token {
     const PREFIX: &'static str = "tok";
 }
+impl Named for Alert {
+    const PREFIX: &'static str = "alr";
+}
 impl Named for Merge {
     const PREFIX: &'static str = "mrg";
 }
@@ -118,6 +123,8 @@ pub type OutboxId = Id<Outbox>;
 pub type AttemptId = Id<Attempt>;
 /// `tok_…`
 pub type TokenId = Id<Token>;
+/// `alr_…`
+pub type AlertId = Id<Alert>;
 /// `mrg_…`
 pub type MergeId = Id<Merge>;
 /// `qst_…`

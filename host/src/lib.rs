@@ -1,5 +1,6 @@
 //! The Patchbay hub: connectors in, leads out, nothing lost.
 
+pub mod alerts;
 pub mod catalogue;
 pub mod clock;
 pub mod committer;

@@ -13,7 +13,7 @@ use crate::committer::Committer;
 use crate::http::{self, App};
 use crate::hub::Hub;
 use crate::store::{Store, StoreError};
-use crate::{deliver, people, poll, reading};
+use crate::{alerts, deliver, people, poll, reading};
 
 /// How often the database is asked whether connections changed.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -79,6 +79,7 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     if hub.config.people.matching {
         workers.spawn(people::supervise(hub.clone(), Arc::clone(&wake), stop.clone()));
     }
+    workers.spawn(alerts::watch(hub.clone(), stop.clone()));
     workers.spawn(poll::supervise(hub.clone(), committer.clone(), changed, workers.clone(), stop.clone()));
 
     let room = Semaphore::new((hub.config.intake.waiting_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS));

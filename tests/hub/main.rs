@@ -2,6 +2,7 @@
 //!
 //! Each scenario runs on both databases. When a hub is dropped, the doctor proves its sums and its log is searched for secrets.
 
+mod alerts;
 mod authoring;
 mod commands;
 mod conformance;

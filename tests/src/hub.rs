@@ -30,12 +30,14 @@ pub struct Settings {
     pub first_wait_ms: u32,
     /// `delivery.longest_wait_ms`
     pub longest_wait_ms: u32,
+    /// Lines of `[alerts]`.
+    pub alerts: String,
 }
 
 impl Default for Settings {
     /// As the hub's own, but it is tried again at once.
     fn default() -> Self {
-        Self { waiting: 1024, waiting_bytes: 64 << 20, tries: 1000, first_wait_ms: 20, longest_wait_ms: 200 }
+        Self { waiting: 1024, waiting_bytes: 64 << 20, tries: 1000, first_wait_ms: 20, longest_wait_ms: 200, alerts: String::new() }
     }
 }
 
@@ -250,7 +252,7 @@ impl Drop for Hub {
 }
 
 fn config(name: &str, port: u16, database: &str, settings: &Settings) -> String {
-    let Settings { waiting, waiting_bytes, tries, first_wait_ms, longest_wait_ms } = settings;
+    let Settings { waiting, waiting_bytes, tries, first_wait_ms, longest_wait_ms, alerts } = settings;
     let cache = files::cache();
     format!(
         "name = \"{name}\"\n\
@@ -262,6 +264,7 @@ fn config(name: &str, port: u16, database: &str, settings: &Settings) -> String 
          [delivery]\ntries = {tries}\nfirst_wait_ms = {first_wait_ms}\nlongest_wait_ms = {longest_wait_ms}\n\
          breaker_longest_wait_ms = {longest_wait_ms}\n\
          [people]\nmatching = false\n\
+         [alerts]\n{alerts}\
          [log]\nlevel = \"info,patchbay_host=debug,patchbay=debug\"\n",
         cache.display()
     )

@@ -22,6 +22,8 @@ pub struct Asked {
     pub headers: Vec<(String, String)>,
     /// The body as JSON, or null.
     pub document: Value,
+    /// The body as it came, where it is text.
+    pub body: String,
 }
 
 impl Asked {
@@ -123,6 +125,7 @@ async fn answer(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, hea
         path: uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect(),
         document: serde_json::from_slice(&body).unwrap_or_default(),
+        body: String::from_utf8_lossy(&body).into_owned(),
     };
     let script = Arc::clone(&lock(&shared.script));
     let answer = script(&asked);

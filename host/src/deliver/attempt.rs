@@ -104,6 +104,8 @@ async fn judge(hub: &Hub, running: &Running, lane: &Lane, row: &Waiting, said: &
         Retry::Reauthorise => {
             let state = ConnectionState::Broken { reason: reason.clone() };
             hub.store.set_connection_state(running.connection.workspace, running.connection.id, &state).await?;
+            // At once, or the vendor would be asked with it again and again until somebody looks.
+            hub.registry.refresh().await?;
             tracing::error!(connection.id = %running.connection.id, "the vendor refused the credential: the connection waits for a new one");
             waits("reauthorise")
         }

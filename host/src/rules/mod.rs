@@ -1,5 +1,6 @@
 //! The rules: pure functions, no I/O, no clock.
 
+pub mod alert;
 pub mod breaker;
 pub mod delivery;
 pub mod identity;

@@ -177,7 +177,9 @@ impl Store {
         // Only with the row: another workspace's connection keeps its secrets.
         if touched == 1 && *state == ConnectionState::Removed {
             tx.execute("delete from secrets where connection_id = $1", vec![id.into()]).await?;
-            tx.execute("delete from holds where connection_id = $1", vec![id.into()]).await?;
+            for table in ["holds", "alerts", "talks"] {
+                tx.execute(&format!("delete from {table} where connection_id = $1"), vec![id.into()]).await?;
+            }
         }
         tx.commit().await?;
         Ok(touched == 1)

@@ -1,5 +1,6 @@
 //! The store: the only place that knows SQL. One function, one query; every query takes the workspace or a connection of it.
 
+pub mod alerts;
 pub mod connections;
 pub mod counters;
 mod db;

@@ -4,6 +4,7 @@
 //! description in `openapi` are registered as one.
 #![expect(unused_qualifications, reason = "what utoipa's attribute writes for parameters")]
 
+mod alerts;
 mod connections;
 mod connectors;
 mod contacts;
@@ -46,6 +47,7 @@ pub fn router() -> Router<Arc<App>> {
 fn described() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(openapi::document))
+        .routes(routes!(alerts::list))
         .routes(routes!(connectors::list))
         .routes(routes!(connectors::read))
         .routes(routes!(connections::list, connections::create))

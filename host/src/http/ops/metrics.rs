@@ -13,6 +13,7 @@ use crate::registry::Current;
 use crate::rules::breaker::{Hold, Why};
 use crate::rules::ingest::Outcome;
 use crate::store::StoreError;
+use crate::store::alerts::Alert;
 use crate::store::connections::{Connection, ConnectionState};
 use crate::store::counters::Sums;
 
@@ -35,6 +36,7 @@ pub async fn text(app: &App, uptime: Duration) -> Result<String, StoreError> {
         page.line("patchbay_outbox_oldest_seconds", &[("connection", &connection.to_string())], age.as_secs_f64());
     }
     page.connections(&connections, &app.hub.registry.current());
+    page.alerts(&store.all_alerts().await?);
     page.holds(&connections, &store.holds().await?, now);
     page.single("patchbay_commit_waiting", "Deliveries that were read and wait to be committed.", app.committer.waiting());
     page.single("patchbay_uptime_seconds", "Time since this process began to listen.", uptime.as_secs());
@@ -111,6 +113,13 @@ impl Page {
             let labels = [("connection", id.as_str()), ("name", &it.name), ("connector", &it.connector), ("state", state)];
             let up = state == "active" && current.running.contains_key(&it.id);
             self.line("patchbay_connection_up", &labels, u8::from(up));
+        }
+    }
+
+    fn alerts(&mut self, alerts: &[Alert]) {
+        self.family("patchbay_alert", "gauge", "1: people must hear of it; see the API's /alerts for the reason.");
+        for it in alerts {
+            self.line("patchbay_alert", &[("connection", &it.connection.to_string()), ("kind", &it.kind)], 1);
         }
     }
 

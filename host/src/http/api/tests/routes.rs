@@ -45,7 +45,7 @@ fn described() -> Vec<(String, String)> {
 async fn every_described_route_is_served_and_needs_a_token() {
     let world = World::open().await;
     let routes = described();
-    assert_eq!(routes.len(), 39, "{routes:?}");
+    assert_eq!(routes.len(), 40, "{routes:?}");
     for (method, path) in routes {
         let answer = world.ask(None, &method, &format!("/api/v1{}", path.replace("{id}", "x")), None).await;
         let due = if path == "/openapi.json" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };

@@ -319,6 +319,28 @@ create table rate_limits (
     used bigint not null                     -- requests of that day; of a bucket: microseconds since 1970 UTC at which it has run empty
 );
 
+-- What people must hear of. One that is open, or that ended and is not told to have.
+create table alerts (
+    id text primary key not null,            -- alr_…; also the webhook's id
+    connection_id text not null,
+    kind text not null,                      -- authorisation, down, waiting, failing or silent
+    since bigint not null,
+    reason text not null,                    -- for people
+    ended_at bigint,                         -- null: it is open
+    told bigint not null                     -- 0: nobody was told; 1: it was told that it is open
+);
+create unique index alerts_open on alerts (connection_id, kind) where ended_at is null; -- one of a kind at a time
+
+-- When connections talked, so that one that usually does and does not is noticed.
+create table talks (
+    connection_id text primary key not null,
+    received bigint not null,                -- deliveries at the last look
+    talked_at bigint not null,               -- when more were seen
+    longest_ms bigint not null,              -- longest pause between two, slowly forgotten
+    talks bigint not null,                   -- pauses that were seen
+    looked_at bigint not null
+);
+
 create table attempts (
     id text primary key not null,            -- att_…
     outbox_id text not null,

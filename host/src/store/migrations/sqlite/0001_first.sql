@@ -319,6 +319,28 @@ create table rate_limits (
     used integer not null                     -- requests of that day; of a bucket: microseconds since 1970 UTC at which it has run empty
 ) without rowid;
 
+-- What people must hear of. One that is open, or that ended and is not told to have.
+create table alerts (
+    id text primary key not null,            -- alr_…; also the webhook's id
+    connection_id text not null,
+    kind text not null,                      -- authorisation, down, waiting, failing or silent
+    since integer not null,
+    reason text not null,                    -- for people
+    ended_at integer,                         -- null: it is open
+    told integer not null                     -- 0: nobody was told; 1: it was told that it is open
+) without rowid;
+create unique index alerts_open on alerts (connection_id, kind) where ended_at is null; -- one of a kind at a time
+
+-- When connections talked, so that one that usually does and does not is noticed.
+create table talks (
+    connection_id text primary key not null,
+    received integer not null,                -- deliveries at the last look
+    talked_at integer not null,               -- when more were seen
+    longest_ms integer not null,              -- longest pause between two, slowly forgotten
+    talks integer not null,                   -- pauses that were seen
+    looked_at integer not null
+) without rowid;
+
 create table attempts (
     id text primary key not null,            -- att_…
     outbox_id text not null,
