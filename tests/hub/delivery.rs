@@ -202,23 +202,24 @@ async fn a_sink_makes_a_record_when_its_connection_wants_it() {
         let (crm, vendor) = (FakeOdoo::start().unwrap(), willing());
         let mut hub = Hub::start(engine).await;
         hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
-        let form = hub.connect("webform", json!({})).await;
-        assert_eq!(form.post(&bodies::form("f-1", bodies::PHONE, "hello")).await.status, 200);
-        hub.api().until_delivered().await;
-        assert_eq!(crm.store().created(), 1);
-        // Three more sinks hear of the same person, who has an open record in the CRM.
-        hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
         let always = hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
         set_delivery(&hub, &always, json!({ "new_record": "always" })).await;
         let told = sink(&hub, &vendor).await;
         set_delivery(&hub, &told, json!({ "new_record": "unless_known" })).await;
+        let form = hub.connect("webform", json!({})).await;
         hub.kill();
         hub.serve().await;
-        assert_eq!(form.post(&bodies::form("f-2", bodies::PHONE, "again")).await.status, 200);
+        // Somebody in the CRM knows the person already.
+        let by_hand = json!({ "vals_list": [{ "name": "by hand", "phone": bodies::PHONE }] });
+        let create = reqwest::Client::new().post(format!("{}/json/2/crm.lead/create", crm.url())).bearer_auth(odoo::KEY);
+        let made = create.header("x-odoo-database", odoo::DATABASE).json(&by_hand).send().await.unwrap();
+        assert_eq!(made.status(), 200);
+        assert_eq!(form.post(&bodies::form("f-1", bodies::PHONE, "hello")).await.status, 200);
         hub.api().until_delivered().await;
         let upserts: Vec<Value> = vendor.commands().into_iter().filter(|it| it["kind"] == "lead.upsert").collect();
         assert_eq!(upserts[0]["payload"]["new_record"], "unless_known");
-        assert_eq!(crm.store().created(), 2, "the one that always makes its own made one, the one that asks nothing special joined");
+        let records = crm.store().all("crm.lead").count();
+        assert_eq!(records, 2, "the one that always makes its own made one, the one that says nothing special joined the open one");
     }
 }
 
