@@ -8,7 +8,7 @@ use patchbay_tests::bodies::{self, API_KEY};
 use patchbay_tests::database::Engine;
 use patchbay_tests::hub::Hub;
 use patchbay_tests::vendor::{Answer, Vendor};
-use patchbay_tests::wait::until;
+use patchbay_tests::wait::{until, until_equal};
 use serde_json::{Value, json};
 
 /// A vendor that takes everything and remembers when.
@@ -84,6 +84,7 @@ async fn a_days_quota_outlives_a_kill_and_what_is_over_it_waits_for_the_next_day
         let reason = held().await;
         assert!(reason.starts_with("http.rate_limited") && reason.contains("3/day"), "{reason}");
         assert_eq!(vendor.commands().len(), 3);
+        until_equal("all that was sent is written down", json!(3), async || hub.api().sums(&sink.id).await["delivered"].clone()).await;
         hub.kill();
         hub.serve().await;
         hub.api().post(&format!("{path}/resume"), &Value::Null).await.expect(200);

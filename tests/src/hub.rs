@@ -263,7 +263,7 @@ fn config(name: &str, port: u16, database: &str, settings: &Settings) -> String 
          [intake]\nwaiting = {waiting}\nwaiting_bytes = {waiting_bytes}\n\
          [delivery]\ntries = {tries}\nfirst_wait_ms = {first_wait_ms}\nlongest_wait_ms = {longest_wait_ms}\n\
          breaker_longest_wait_ms = {longest_wait_ms}\n\
-         [people]\nmatching = false\n\
+         [people]\nmatching = true\n\
          [alerts]\n{alerts}\
          [log]\nlevel = \"info,patchbay_host=debug,patchbay=debug\"\n",
         cache.display()
