@@ -16,7 +16,7 @@ use crate::cli::output::Out;
 /// trusts you.
 #[derive(clap::Args)]
 pub struct Key {
-    /// Your name as a publisher; the key goes to <name>.key
+    /// Your name as a publisher; the key goes to NAME.key
     name: String,
 }
 
