@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use patchbay_tests::files::{self, Folder};
+use patchbay_tests::vendor::{Answer, Vendor};
 use serde_json::{Value, json};
 
 /// A connector's folder that a test may write to: the manifest and the fixtures of one of `tests/connectors`.
@@ -148,4 +149,41 @@ fn a_budget_holds_until_something_grows_past_it() {
     assert!(found["budget"][0].as_str().is_some_and(|it| it.starts_with("hello: fuel is")), "{found:#}");
     assert_eq!(test(folder.path(), &wasm, &["--update"]).0, Some(0));
     assert_eq!(std::fs::read_to_string(&budget).expect("it is written"), text);
+}
+
+#[tokio::test]
+async fn a_case_is_recorded_from_the_live_vendor_without_its_secret_and_without_people() {
+    const TOKEN: &str = "live-token-of-the-vendor";
+    let vendor = Vendor::start(|asked| {
+        let echo = asked.header("authorization").unwrap_or_default();
+        Answer::json(&json!({ "id": "m-9", "echo": echo, "email": "boris@mail.ru", "phone": "+7 912 000-11-22" }))
+    });
+    let folder = copied("unsound");
+    let manifest = include_str!("../connectors/unsound/connector.toml").replace("https://vendor.example", &vendor.url());
+    let component = std::fs::read(files::connector("unsound")).expect("the connector is built");
+    let wasm = folder.path().join("live.wasm");
+    std::fs::write(&wasm, files::with_manifest(&component, &manifest)).expect("a new file");
+    let record = |secret: Option<&str>| {
+        let mut command = Command::new(files::program());
+        command.args(["connector", "test", "--update", "--record", "--case", "answer", "--allow-network", "127.0.0.1", "--wasm"]);
+        command.arg(&wasm).arg(folder.path()).current_dir(files::target()).envs(secret.map(|it| ("PATCHBAY_SECRET_TOKEN", it)));
+        let output = command.output().expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = record(None);
+    assert!(code == Some(2) && said.contains("PATCHBAY_SECRET_TOKEN"), "{said}");
+    assert_eq!(vendor.asked().len(), 0);
+
+    let (code, said) = record(Some(TOKEN));
+    assert_eq!(code, Some(0), "{said}");
+    let asked = vendor.asked();
+    assert_eq!(asked.len(), 1, "the second time nothing is sent");
+    assert_eq!(asked[0].header("authorization"), Some("Bearer live-token-of-the-vendor"));
+    let cassette = std::fs::read_to_string(folder.path().join("fixtures/answer.cassette.json")).expect("it is written");
+    for private in [TOKEN, "boris", "000-11"] {
+        assert!(!cassette.contains(private), "{private}: {cassette}");
+    }
+    assert!(cassette.contains("m-9") && cassette.contains("person1@example.com") && cassette.contains("\"hi\""), "{cassette}");
+    assert_eq!(test(folder.path(), &wasm, &[]).0, Some(0), "and it is played without the vendor");
+    assert_eq!(vendor.asked().len(), 1);
 }

@@ -61,6 +61,15 @@ pub enum Call {
 }
 
 impl Call {
+    /// The same commands as the hub gives them when it does not know how the first try ended.
+    #[must_use]
+    pub fn retried(&self) -> Self {
+        match self {
+            Self::Execute(batch) => Self::Execute(batch.iter().map(retried).collect()),
+            other => other.clone(),
+        }
+    }
+
     /// The ability that it needs.
     #[must_use]
     pub fn ability(&self) -> &'static str {
@@ -70,6 +79,37 @@ impl Call {
             Self::Execute(_) => "commands",
             Self::Check => "check",
         }
+    }
+}
+
+fn retried(command: &Command) -> Command {
+    let mut command = command.clone();
+    if let Ok(Value::Object(mut payload)) = serde_json::from_str(&command.payload)
+        && command.kind != "message.send"
+    {
+        payload.insert("retried".to_owned(), true.into());
+        command.payload = Value::Object(payload).to_string();
+    }
+    command
+}
+
+impl Case {
+    /// One more file of it.
+    #[must_use]
+    pub fn beside(&self, ending: &str) -> PathBuf {
+        self.expectation.with_file_name(format!("{}.{ending}", self.name))
+    }
+
+    /// All that its author wrote into it.
+    #[must_use]
+    pub fn own_text(&self) -> String {
+        let call = match &self.call {
+            Call::Webhook(request) => String::from_utf8_lossy(&request.body).into_owned(),
+            Call::Execute(batch) => batch.iter().map(|it| it.payload.as_str()).collect(),
+            Call::Poll { cursor, .. } => cursor.clone().unwrap_or_default(),
+            Call::Check => String::new(),
+        };
+        call + &Value::Object(self.settings.config.clone()).to_string()
     }
 }
 

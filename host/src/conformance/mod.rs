@@ -10,4 +10,5 @@ pub mod budget;
 pub mod expectation;
 pub mod fixture;
 pub mod rig;
+pub mod scrub;
 pub mod suite;

@@ -1,7 +1,7 @@
 //! A connection in memory: the real plugin host with a clock that stands still, made-up secrets, and a cassette for a network.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use patchbay_schemas::{Manifest, Timestamp};
@@ -11,6 +11,7 @@ use super::fixture::{Call, Case, Settings};
 use crate::clock::Clock;
 use crate::pace::Pace;
 use crate::plugin::cassette::{Asked, Exchange, Player, Then};
+use crate::plugin::network::Network;
 use crate::plugin::outbound::Outbound;
 use crate::plugin::state::StateKeeper;
 use crate::plugin::{CallError, Connector, Failure, Instances, Randomness, Receipt, Reply, Surroundings, Usage};
@@ -33,6 +34,9 @@ pub enum RigError {
     /// Its configuration does not fit the manifest.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The way to the live vendor cannot be made.
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
     /// A property without which nothing works.
     #[error("the configuration needs `{0}`: give it in fixtures/case.toml under [config]")]
     Missing(String),
@@ -95,6 +99,24 @@ pub struct Place {
 impl Place {
     /// A connection with this configuration, on which nothing happened yet.
     pub fn new(connector: &Arc<Connector>, settings: &Settings) -> Result<Self, RigError> {
+        Self::on(connector, settings, Outbound::Played(Player::default()))
+    }
+
+    /// The same with the live vendor behind it, whose answers are recorded. Clock and randomness are as in a replay.
+    pub fn live(connector: &Arc<Connector>, settings: &Settings, granted: Vec<Network>) -> Result<Self, RigError> {
+        // One TLS provider for the process; a second call finds it there already.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let open = Box::new(Outbound::open(granted)?);
+        Self::on(connector, settings, Outbound::Recorded { open, tape: Mutex::default() })
+    }
+
+    /// The secrets that nothing works without and that nobody gave.
+    #[must_use]
+    pub fn missing_secrets<'a>(manifest: &'a Manifest, settings: &Settings) -> Vec<&'a str> {
+        manifest.secrets().into_iter().filter(|it| is_required(manifest, it) && !settings.secrets.contains_key(*it)).collect()
+    }
+
+    fn on(connector: &Arc<Connector>, settings: &Settings, outbound: Outbound) -> Result<Self, RigError> {
         let manifest = &connector.manifest;
         let (config, secrets) = configure(manifest, settings)?;
         let now = settings.now.map_or(NOW_MS, Timestamp::as_millisecond);
@@ -104,7 +126,7 @@ impl Place {
             config_text: config.to_string(),
             config,
             secrets,
-            outbound: Outbound::Played(Player::default()),
+            outbound,
             pace: Pace::default(),
             state: StateKeeper::in_memory(),
             clock: Clock::Manual(Arc::new(now.into())),
@@ -144,7 +166,9 @@ impl Place {
     /// Plays a call against a cassette.
     pub async fn play(&self, call: &Call, cassette: &[Exchange], then: Then) -> Played {
         let player = self.player();
-        player.load(cassette, then);
+        if let Some(player) = player {
+            player.load(cassette, then);
+        }
         let begun = Instant::now();
         let outcome = match call {
             Call::Webhook(request) => self.instances.webhook(request).await.map(|mut reply| {
@@ -164,7 +188,7 @@ impl Place {
             error => Outcome::Broken(error.to_string()),
         });
         let usage = self.instances.usage().unwrap_or(Usage { fuel: 0, memory: 0, host_calls: 0 });
-        Played { outcome, usage, time, asked: player.asked(), fault: player.fault() }
+        Played { outcome, usage, time, asked: player.map(Player::asked).unwrap_or_default(), fault: player.and_then(Player::fault) }
     }
 
     /// Lets time pass.
@@ -185,10 +209,19 @@ impl Place {
         self.instances.retire_all();
     }
 
-    fn player(&self) -> &Player {
+    /// Has a call carried out by the live vendor: what was asked and answered.
+    pub async fn record(&self, call: &Call) -> Vec<Exchange> {
+        self.play(call, &[], Then::Nothing).await;
         match &self.instances.surroundings().outbound {
-            Outbound::Played(player) => player,
-            _ => unreachable!("a place is made with a player"),
+            Outbound::Recorded { tape, .. } => std::mem::take(&mut *tape.lock().unwrap_or_else(PoisonError::into_inner)),
+            _ => Vec::new(),
+        }
+    }
+
+    fn player(&self) -> Option<&Player> {
+        match &self.instances.surroundings().outbound {
+            Outbound::Played(player) => Some(player),
+            _ => None,
         }
     }
 

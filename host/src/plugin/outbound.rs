@@ -1,7 +1,7 @@
 //! The way out: HTTP to the endpoints of the manifest, with the credential added here and every address checked.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use patchbay_schemas::Manifest;
@@ -11,7 +11,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
-use super::cassette::Player;
+use super::cassette::{Answer, Asked, Break, Exchange, Player};
 use super::network::{Network, is_public};
 use crate::secrets::SecretValue;
 
@@ -28,6 +28,13 @@ pub enum Outbound {
     Closed,
     /// A cassette answers: tests.
     Played(Player),
+    /// The vendor answers, and a tape keeps it: a cassette is made.
+    Recorded {
+        /// The way to the vendor.
+        open: Box<Outbound>,
+        /// What was asked and answered so far.
+        tape: Mutex<Vec<Exchange>>,
+    },
     /// The declared endpoints can be reached.
     Open {
         /// The client with the checking resolver.
@@ -169,6 +176,19 @@ impl Outbound {
         let (client, granted) = match self {
             Self::Open { client, granted } => (client, granted),
             Self::Closed => return Err(OutboundError::Closed(request.endpoint)),
+            Self::Recorded { open, tape } => {
+                let asked = Asked::of(&request);
+                let sent = Box::pin(open.send(manifest, config, secret, request)).await;
+                let answer = match &sent {
+                    Ok(response) => Answer::of(response),
+                    Err(OutboundError::Timeout(_)) => Answer::failed(Break::Timeout),
+                    Err(OutboundError::Transport(_)) => Answer::failed(Break::Refused),
+                    // It never left this machine.
+                    Err(_) => return sent,
+                };
+                tape.lock().unwrap_or_else(PoisonError::into_inner).push(Exchange { request: asked, response: answer });
+                return sent;
+            }
             Self::Played(player) => {
                 // What the real way out would refuse is refused here too.
                 build(manifest, config, secret, &request, &Network::ANY)?;

@@ -8,6 +8,7 @@ mod map;
 mod new;
 mod package;
 mod permissions;
+mod record;
 mod report;
 mod templates;
 mod test;

@@ -13,6 +13,7 @@ use patchbay_host::plugin::{Artifact, Connector, Runtime, Usage};
 use serde_json::Value;
 
 use super::build;
+use super::record::Record;
 use super::report::{Ended, Report};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::files::{Here, ScratchCache};
@@ -43,6 +44,8 @@ pub struct Test {
     /// Which hostile bodies are tried: the same number, the same bodies
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    record: Record,
 }
 
 impl Test {
@@ -54,12 +57,19 @@ impl Test {
             None => build::build(&self.folder, out)?.artifact,
         };
         let size = artifact.wasm.len() as u64;
-        let all = fixture::read(&self.folder.join("fixtures"))?;
-        let chosen: Vec<&Case> = all.iter().filter(|it| self.case.as_ref().is_none_or(|part| it.name.contains(part.as_str()))).collect();
+        let mut all = fixture::read(&self.folder.join("fixtures"))?;
+        let mut chosen = self.chosen(&all);
         if chosen.is_empty() {
             return Err(nothing(&self.folder, self.case.as_deref()));
         }
         let connector = load(here, artifact.clone()).await?;
+        if self.record.is_wanted {
+            for case in &chosen {
+                self.record.case(out, &connector, case, &all).await?;
+            }
+            all = fixture::read(&self.folder.join("fixtures"))?;
+            chosen = self.chosen(&all);
+        }
         let mut ended = Vec::new();
         for case in chosen {
             ended.push(self.play(out, &connector, case, &all).await?);
@@ -73,6 +83,10 @@ impl Test {
         let report = Report { connector: &connector, size, cases: &ended, checks: &checks, grown: &grown };
         report.show(out)?;
         report.verdict(self.update)
+    }
+
+    fn chosen<'a>(&self, all: &'a [Case]) -> Vec<&'a Case> {
+        all.iter().filter(|it| self.case.as_ref().is_none_or(|part| it.name.contains(part.as_str()))).collect()
     }
 
     async fn play(&self, out: Out, connector: &Arc<Connector>, case: &Case, all: &[Case]) -> Result<Ended, Failure> {

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::super::fixture::{Call, Case};
 use super::super::rig::{Outcome, Place, RigError};
 use super::{Seen, Verdict};
+use crate::plugin::Connector;
 use crate::plugin::cassette::Then;
-use crate::plugin::{Command, Connector};
 
 /// A command that comes twice is carried out once. The second time nothing is asked of the vendor, or just what the cassette for it has;
 /// and the receipt names the same record.
@@ -25,8 +23,7 @@ pub async fn check(connector: &Arc<Connector>, cases: &[Case]) -> Result<Verdict
         }
         seen.look();
         place.renew();
-        let again: Vec<Command> = batch.iter().map(retried).collect();
-        let second = place.play(&Call::Execute(again), case.again.as_deref().unwrap_or_default(), Then::Nothing).await;
+        let second = place.play(&case.call.retried(), case.again.as_deref().unwrap_or_default(), Then::Nothing).await;
         if case.again.is_none() && !second.asked.is_empty() {
             let asked: Vec<String> = second.asked.iter().map(|it| format!("{} {}", it.method, it.path)).collect();
             seen.fault(format!(
@@ -50,16 +47,4 @@ pub async fn check(connector: &Arc<Connector>, cases: &[Case]) -> Result<Verdict
         }
     }
     Ok(seen.verdict("no command is carried out"))
-}
-
-/// The command as the hub gives it when it does not know how the first try ended.
-fn retried(command: &Command) -> Command {
-    let mut command = command.clone();
-    if let Ok(Value::Object(mut payload)) = serde_json::from_str(&command.payload)
-        && command.kind != "message.send"
-    {
-        payload.insert("retried".to_owned(), true.into());
-        command.payload = Value::Object(payload).to_string();
-    }
-    command
 }
