@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::AlertConfig;
 use crate::hub::Hub;
+use crate::ids::ConnectionId;
 use crate::rules::alert::{self, Facts, Talk};
 use crate::store::StoreError;
 use crate::store::alerts::Alert;
@@ -50,16 +51,21 @@ pub async fn watch(hub: Hub, stop: CancellationToken) {
 async fn look(hub: &Hub) -> Result<(), StoreError> {
     let (store, now) = (&hub.store, hub.store.clock.now_ms());
     let oldest: HashMap<_, _> = store.oldest_waiting().await?.into_iter().collect();
-    let (mut holds, mut talks) = (store.holds().await?, store.talks().await?);
+    let (mut holds, before) = (store.holds().await?, store.talks().await?);
     let tries = store.tries_since(now - TRIES_MS).await?;
     let received: HashMap<String, i64> = store.all_sums().await?.into_iter().map(|it| (it.connection, it.received)).collect();
     let rule = hub.config.alerts.rule();
     let open = store.all_alerts().await?;
-    for connection in store.all_connections().await? {
+    let connections = store.all_connections().await?;
+    let look = |id: ConnectionId| {
+        let before = before.get(&id).copied().unwrap_or_default();
+        (id, before.look(received.get(&id.to_string()).copied().unwrap_or(0), now))
+    };
+    let talks: HashMap<ConnectionId, Talk> = connections.iter().map(|it| look(it.id)).collect();
+    store.set_talks(&talks).await?;
+    for connection in connections {
         let id = connection.id;
-        let before = talks.remove(&id).unwrap_or_default();
-        let talk = before.look(received.get(&id.to_string()).copied().unwrap_or(0), now);
-        store.set_talk(id, &talk).await?;
+        let talk = talks.get(&id).copied().unwrap_or_default();
         let facts = Facts {
             broken: if let ConnectionState::Broken { reason } = &connection.state { Some(reason.clone()) } else { None },
             hold: holds.remove(&id),
@@ -83,10 +89,18 @@ async fn tell(hub: &Hub, client: &reqwest::Client) {
         Ok(untold) => untold,
         Err(error) => return tracing::warn!(error = %error, "the database does not say what was not told"),
     };
+    if untold.is_empty() {
+        return;
+    }
+    let connections = match hub.store.all_connections().await {
+        Ok(connections) => connections,
+        Err(error) => return tracing::warn!(error = %error, "the database does not say what alerts are about"),
+    };
     let config = &hub.config.alerts;
     for alert in untold {
+        let connection = connections.iter().find(|it| it.id == alert.connection);
         if !config.url.is_empty()
-            && let Err(error) = post(hub, client, config, &alert).await
+            && let Err(error) = post(hub, client, config, &alert, connection).await
         {
             tracing::warn!(alert.id = %alert.id, error = %error, "an alert could not be told; it is tried again");
             return;
@@ -100,8 +114,6 @@ async fn tell(hub: &Hub, client: &reqwest::Client) {
 /// Why an alert was not told.
 #[derive(Debug, thiserror::Error)]
 enum TellError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
     // The address may hold a secret.
     #[error("{}", .0.to_string().split(" for url").next().unwrap_or_default())]
     Http(#[from] reqwest::Error),
@@ -109,10 +121,15 @@ enum TellError {
     Status(u16),
 }
 
-async fn post(hub: &Hub, client: &reqwest::Client, config: &AlertConfig, alert: &Alert) -> Result<(), TellError> {
-    let connection = hub.store.all_connections().await?.into_iter().find(|it| it.id == alert.connection);
+async fn post(
+    hub: &Hub,
+    client: &reqwest::Client,
+    config: &AlertConfig,
+    alert: &Alert,
+    connection: Option<&Connection>,
+) -> Result<(), TellError> {
     let now = hub.store.clock.now();
-    let (id, body) = message(alert, connection.as_ref(), now);
+    let (id, body) = message(alert, connection, now);
     let mut request = client.post(&config.url).header("content-type", "application/json").header("webhook-id", &id);
     let seconds = now.as_second().to_string();
     if let Some(signature) = config.key().map(|key| sign(&key, &id, &seconds, &body)) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use patchbay_schemas::Timestamp;
 
+use super::db::Type::{Int, Text};
 use super::{Record, Store, StoreError};
 use crate::clock::timestamp;
 use crate::ids::{AlertId, AttemptId, ConnectionId, WorkspaceId};
@@ -95,16 +96,17 @@ impl Store {
         Ok(rows.iter().map(talk).collect::<sqlx::Result<_>>()?)
     }
 
-    /// Writes down when a connection talked.
-    pub async fn set_talk(&self, connection: ConnectionId, it: &Talk) -> Result<(), StoreError> {
+    /// Writes down when connections talked.
+    pub async fn set_talks(&self, talks: &HashMap<ConnectionId, Talk>) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        let sql = "insert into talks (connection_id, received, talked_at, longest_ms, talks, looked_at) values ($1, $2, $3, $4, $5, $6) \
+        let sql = "insert into talks (connection_id, received, talked_at, longest_ms, talks, looked_at) {rows} \
                    on conflict (connection_id) do update set received = excluded.received, talked_at = excluded.talked_at, \
                    longest_ms = excluded.longest_ms, talks = excluded.talks, looked_at = excluded.looked_at";
-        let numbers = [it.received, it.talked_at, it.longest_ms, it.talks, it.looked_at];
-        let mut values = vec![connection.into()];
-        values.extend(numbers.map(super::Value::from));
-        tx.execute(sql, values).await?;
+        let rows = talks.iter().map(|(connection, it)| {
+            let numbers = [it.received, it.talked_at, it.longest_ms, it.talks, it.looked_at];
+            std::iter::once((*connection).into()).chain(numbers.map(Into::into)).collect()
+        });
+        tx.queue(sql, &[Text, Int, Int, Int, Int, Int], rows.collect());
         tx.commit().await?;
         Ok(())
     }
