@@ -53,7 +53,7 @@ impl Committer {
     /// Starts the writers; at most `waiting` deliveries wait for them.
     #[must_use]
     pub fn start(store: &Store, registry: &Arc<Registry>, waiting: usize, wake: &Arc<tokio::sync::Notify>, tracker: &TaskTracker) -> Self {
-        let count = if store.kind() == "sqlite" { 1 } else { POSTGRES_WRITERS };
+        let count = if store.is_shared() { POSTGRES_WRITERS } else { 1 };
         let writers = (0..count).map(|shard| {
             let (sender, jobs) = mpsc::unbounded_channel();
             let writer = Writer { store: store.clone(), registry: Arc::clone(registry), jobs, wake: Arc::clone(wake), shard };

@@ -101,7 +101,7 @@ impl Matcher {
     /// False: people changed meanwhile, and nothing was written.
     async fn look(&mut self, ids: &[ContactId], progress: &Progress, terms: &Arc<Terms>, context: &Context) -> Result<bool, StoreError> {
         let now = self.store.clock.now_ms().unsigned_abs();
-        let late = now.saturating_sub(if self.store.kind() == "sqlite" { LATE_SQLITE_MS } else { LATE_MS });
+        let late = now.saturating_sub(if self.store.is_shared() { LATE_MS } else { LATE_SQLITE_MS });
         let fresh: BTreeSet<ContactId> =
             ids.iter().copied().filter(|it| it.to_string() > progress.reached || it.made_at() > late).collect();
         let mut neighbours = Neighbours::new(&self.store, self.workspace, &self.settings, terms);

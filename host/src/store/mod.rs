@@ -84,6 +84,12 @@ impl Store {
         }
     }
 
+    /// True where other hubs may write into the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.db, Db::Postgres { .. })
+    }
+
     /// How many deliveries this process took in so far.
     #[must_use]
     pub fn taken(&self) -> u64 {

@@ -1,14 +1,8 @@
 //! What was used of vendors' rate limits, where it must outlive the process or be seen by other hubs.
 
-use super::{Db, Store, StoreError};
+use super::{Store, StoreError};
 
 impl Store {
-    /// True where other hubs may write into the same database.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        matches!(self.db, Db::Postgres { .. })
-    }
-
     /// Takes a turn from a bucket as `take` decides it: from when it will have run empty to the same with one request more, and the wait.
     pub async fn take_from_bucket(
         &self,

@@ -7,7 +7,7 @@ use crate::store::holds::{self, Turn};
 use crate::store::{Record, Store, StoreError};
 
 impl Store {
-    /// Gives back the leases of lanes, probes and turns to poll that a former run of this hub held when it ended; how many lanes.
+    /// Gives back the leases of lanes, probes and turns to poll and to compare contacts that a former run of this hub held when it ended; how many lanes.
     pub async fn release_own_leases(&self, hub: &str) -> Result<u64, StoreError> {
         let mut tx = self.db.begin().await?;
         let prefix = format!("{hub}/");
@@ -17,7 +17,9 @@ impl Store {
         let values = || vec![prefix.as_str().into(), length.into()];
         let sql = format!("update lanes set lease_until = 0 where lease_until > 0 and {}", ours("lease_token"));
         let touched = tx.execute(&sql, values()).await?;
-        tx.execute(&format!("update polls set lease_until = 0 where lease_until > 0 and {}", ours("lease_token")), values()).await?;
+        for turns in ["polls", "matching"] {
+            tx.execute(&format!("update {turns} set lease_until = 0 where lease_until > 0 and {}", ours("lease_token")), values()).await?;
+        }
         tx.execute(&format!("update holds set probe = null, until = 0 where {}", ours("probe")), values()).await?;
         tx.commit().await?;
         Ok(touched)
