@@ -31,13 +31,11 @@ impl Store {
         context: &Context,
     ) -> Result<Merging, StoreError> {
         let mut tx = self.db.begin().await?;
-        // In one order, so that two who merge the same people do not wait for each other.
         let (first, second) = (one.min(other), one.max(other));
-        let Some(here) = group(&mut tx, workspace, first).await? else { return Ok(Merging::NoContact(first)) };
-        let Some(there) = group(&mut tx, workspace, second).await? else { return Ok(Merging::NoContact(second)) };
-        if let (Some(shown), true) = (here.shown, here.shown == there.shown) {
-            return Ok(Merging::OneAlready(shown));
-        }
+        let (here, there) = match two_people(&mut tx, workspace, first, second).await? {
+            Ok(two) => two,
+            Err(merging) => return Ok(merging),
+        };
         self.join(&mut tx, workspace, (first, second), (&here, &there), author).await?;
         let mut effects = Effects::new(self, context, workspace);
         let all = [here.contacts, there.contacts].concat();
@@ -80,11 +78,10 @@ impl Store {
     ) -> Result<Merging, StoreError> {
         let mut tx = self.db.begin().await?;
         let (first, second) = (one.min(other), one.max(other));
-        let Some(here) = group(&mut tx, workspace, first).await? else { return Ok(Merging::NoContact(first)) };
-        let Some(there) = group(&mut tx, workspace, second).await? else { return Ok(Merging::NoContact(second)) };
-        if let (Some(shown), true) = (here.shown, here.shown == there.shown) {
-            return Ok(Merging::OneAlready(shown));
-        }
+        let (here, there) = match two_people(&mut tx, workspace, first, second).await? {
+            Ok(two) => two,
+            Err(merging) => return Ok(merging),
+        };
         let now = self.clock.now_ms();
         if never {
             decide(&mut tx, workspace, &here.contacts, &there.contacts, "never", author, now).await?;
@@ -137,6 +134,22 @@ impl Store {
         tx.commit().await?;
         Ok(Merging::Done(parts.iter().filter_map(|it| it.first().copied()).collect()))
     }
+}
+
+/// The people of two contacts, or why they are not two people. The older contact comes first, so that two who decide about the same people do
+/// not wait for each other.
+async fn two_people(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    first: ContactId,
+    second: ContactId,
+) -> sqlx::Result<Result<(Group, Group), Merging>> {
+    let Some(here) = group(tx, workspace, first).await? else { return Ok(Err(Merging::NoContact(first))) };
+    let Some(there) = group(tx, workspace, second).await? else { return Ok(Err(Merging::NoContact(second))) };
+    Ok(match here.shown {
+        Some(shown) if here.shown == there.shown => Err(Merging::OneAlready(shown)),
+        _ => Ok((here, there)),
+    })
 }
 
 /// Two such people are joined by no batch.
