@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::time::write;
-use crate::{ConversationRef, Extra, Interaction, Person};
+use crate::{ConversationRef, Direction, Extra, Interaction, Person};
 
 /// One thing that happened, as `v1/event.json` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,12 +114,19 @@ pub struct StatusChange {
     /// The vendor's reason for a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Who told: `out`, the way itself; `in`, the other side, by a message of its own (a bounce, a read receipt).
+    #[serde(default = "by_the_way", skip_serializing_if = "Direction::is_out")]
+    pub direction: Direction,
     /// The person who got the message, where the vendor says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Person>,
     /// Vendor fields without a place of their own.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub extra: Extra,
+}
+
+fn by_the_way() -> Direction {
+    Direction::Out
 }
 
 /// The life of a message that we sent.
@@ -161,6 +168,9 @@ pub struct RecordChange {
     pub action: RecordAction,
     /// The vendor's id of the record.
     pub external_id: String,
+    /// The hub's lead that the record was made for, where the record carries our reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<String>,
     /// The record's values in our words, as far as the connector knows them.
     #[serde(default, skip_serializing_if = "RecordFields::is_empty")]
     pub fields: RecordFields,

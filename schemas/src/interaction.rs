@@ -69,6 +69,12 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// True when the company started it.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        matches!(self, Self::Out)
+    }
+
     /// As it stands in JSON and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -295,6 +301,19 @@ pub struct Mail {
     /// Our addresses that it went to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<String>,
+    /// Set when no person wrote it for us: it joins what is known of its sender, but no lead comes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<Automatic>,
+}
+
+/// What wrote a mail that no person wrote for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Automatic {
+    /// An answering machine: away until Monday.
+    Reply,
+    /// Sent to many, or by a program: a newsletter, a list, a notification.
+    Bulk,
 }
 
 /// A comment under a post or a listing.

@@ -1,9 +1,24 @@
 //! The connector's manifest (`connector.toml`): what the hub knows of a connector without running it.
 
+mod oauth2;
+mod reach;
+mod webhook;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use self::oauth2::{ACCESS_TOKEN, ClientAuth, Grant, OAuth2};
+use self::reach::holds_token;
+pub use self::reach::{Composed, Credential, Endpoint, Limits, RateLimit, RateScope, Writing};
+pub use self::webhook::{Algorithm, Encoding, Place, Registration, Verify, Webhook};
+
+/// The cursor with which an import begins.
+pub const IMPORT: &str = "import";
+
+/// The endpoint under which a connector fetches the file of a message that it is asked to send.
+pub const FILE: &str = "file";
 
 /// The name of the wasm custom section that holds the manifest's TOML text.
 pub const SECTION: &str = "patchbay:manifest";
@@ -38,12 +53,24 @@ pub struct Manifest {
     /// How often the vendor is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polling: Option<Polling>,
+    /// A connection to the vendor that the hub keeps open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
     /// What the hub may ask of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Commands>,
+    /// The link or QR code that opens a chat with a connection. Without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
+    /// Secrets that the host makes of others, by name: used like any other, and never shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub composed: BTreeMap<String, Composed>,
     /// The servers that the connector may speak to, by the names that its code uses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// How the hub gets the access token that endpoints place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2>,
     /// How often the vendor lets itself be asked. The hub waits before a request would be one too many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<RateLimit>,
@@ -79,139 +106,6 @@ pub enum HandleScope {
     Vendor,
 }
 
-/// How deliveries come in by HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    /// Every check must pass before the connector sees the request. None: the address itself is the only secret.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub verify: Vec<Verify>,
-    /// Largest body in bytes; a larger one gets 413.
-    #[serde(default = "default_body")]
-    pub max_body_bytes: u32,
-    /// What the vendor gets for a delivery that is refused for good: 2xx where it would repeat for ever, 4xx where it wants to know.
-    #[serde(default = "default_refused")]
-    pub refused_status: u16,
-    /// Pages of other sites may post here from a browser.
-    #[serde(default)]
-    pub cors: bool,
-    /// Configuration values under which the address is open, by property; empty: always.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub when: BTreeMap<String, Value>,
-}
-
-fn default_body() -> u32 {
-    1 << 20
-}
-
-fn default_refused() -> u16 {
-    422
-}
-
-/// A check that the host makes before any code of the connector runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Verify {
-    /// A secret is sent along as it is.
-    Token {
-        /// Where it stands.
-        place: Place,
-        /// Header, query parameter, form field or JSON pointer.
-        name: String,
-        /// The secret's property in the configuration.
-        secret: String,
-        /// The HTTP methods that it is made for, in capitals; empty: all.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        methods: Vec<String>,
-    },
-    /// A keyed hash over the request.
-    Hmac {
-        /// The hash.
-        algorithm: Algorithm,
-        /// The header that carries the signature.
-        header: String,
-        /// What stands before the signature in the header: `sha256=`.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        prefix: String,
-        /// How the signature is written.
-        encoding: Encoding,
-        /// The secret's property in the configuration.
-        secret: String,
-        /// What is signed: text with `{body}` and `{header:Name}`; default `{body}`.
-        #[serde(default = "default_over")]
-        over: String,
-        /// The HTTP methods that it is made for, in capitals; empty: all.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        methods: Vec<String>,
-    },
-    /// A hash without a key, over a text that secrets are part of.
-    Digest {
-        /// The hash.
-        algorithm: Algorithm,
-        /// Where it stands.
-        place: Place,
-        /// Header, query parameter, form field or JSON pointer.
-        name: String,
-        /// How it is written.
-        encoding: Encoding,
-        /// What is hashed: text with `{secret:name}`, `{header:Name}`, `{query:name}`, `{form:name}` and `{body}`.
-        over: String,
-        /// The HTTP methods that it is made for, in capitals; empty: all.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        methods: Vec<String>,
-    },
-}
-
-impl Verify {
-    /// The HTTP methods that the check is made for; empty: all.
-    #[must_use]
-    pub fn methods(&self) -> &[String] {
-        match self {
-            Self::Token { methods, .. } | Self::Hmac { methods, .. } | Self::Digest { methods, .. } => methods,
-        }
-    }
-}
-
-fn default_over() -> String {
-    "{body}".to_owned()
-}
-
-/// Where a token stands in a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// A header, by its name.
-    Header,
-    /// A parameter of the query, by its name.
-    Query,
-    /// A field of a form-encoded body, by its name.
-    Form,
-    /// A value of a JSON body, by its JSON pointer.
-    Json,
-}
-
-/// Hash functions that vendors sign with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Algorithm {
-    /// SHA-1.
-    Sha1,
-    /// SHA-256.
-    Sha256,
-    /// SHA-512.
-    Sha512,
-}
-
-/// How bytes are written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// Hexadecimal, either case.
-    Hex,
-    /// Base64 with the standard alphabet.
-    Base64,
-}
-
 /// How often the vendor is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -219,9 +113,15 @@ pub struct Polling {
     /// Milliseconds between a page without `more` and the next question.
     #[serde(default = "default_interval")]
     pub interval_ms: u64,
+    /// Time from start to end of one poll, milliseconds, where the vendor lets it wait for news; without it `limits.work_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u32>,
     /// Most events in a page.
     #[serde(default = "default_limit")]
     pub limit: u32,
+    /// Asked with the cursor [`IMPORT`], the connector tells what the vendor knows already, page by page.
+    #[serde(default)]
+    pub import: bool,
     /// Configuration values under which the vendor is asked at all, by property; empty: always.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub when: BTreeMap<String, Value>,
@@ -235,6 +135,60 @@ fn default_limit() -> u32 {
     100
 }
 
+/// A connection to the vendor that the hub keeps open. The connector says to which endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// How what comes in is cut into frames.
+    #[serde(default)]
+    pub framing: Framing,
+    /// Largest frame in bytes; at a larger one the hub connects anew.
+    #[serde(default = "default_frame")]
+    pub max_frame_bytes: u32,
+    /// How the hub finds out that the other side is gone.
+    #[serde(default)]
+    pub heartbeat: Heartbeat,
+    /// Configuration values under which the hub connects at all, by property; empty: always.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<String, Value>,
+}
+
+fn default_frame() -> u32 {
+    256 << 10
+}
+
+/// How what comes in is cut into frames. The messages of a WebSocket are frames whatever stands here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// Messages of a WebSocket; no other endpoint is connected to.
+    #[default]
+    Websocket,
+    /// Lines, without their ends; empty ones are none.
+    Lines,
+    /// What stands between empty lines, as in Asterisk's AMI.
+    Blocks,
+}
+
+/// How the hub finds out that the other side is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Heartbeat {
+    /// Milliseconds from one sign of life of ours to the next. A WebSocket gets a ping.
+    pub every_ms: u32,
+    /// The frame that any other endpoint gets. None: nothing is sent there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send: Option<String>,
+    /// Milliseconds without a byte from the other side after which the connection counts as dead.
+    pub silence_ms: u32,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { every_ms: 15_000, send: None, silence_ms: 45_000 }
+    }
+}
+
 /// What the hub may ask of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,145 +198,37 @@ pub struct Commands {
     /// Most leads or conversations that are served at the same time.
     #[serde(default = "default_concurrency")]
     pub concurrency: u16,
+    /// Whether it fetches the file of a `message.send` itself: with HTTP to the endpoint [`FILE`], which leads to the address that the
+    /// command names and nowhere else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub files: bool,
+    /// Most commands that are handed over in one call.
+    #[serde(default = "default_batch")]
+    pub batch: u16,
+}
+
+fn default_batch() -> u16 {
+    1
 }
 
 fn default_concurrency() -> u16 {
     4
 }
 
-/// A server that the connector may speak to.
+/// The link or QR code that opens a chat with a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Endpoint {
-    /// Scheme and host, with `{property}` for values of the configuration: `https://api.telegram.org`, `{base_url}`.
+pub struct Link {
+    /// The address, with `{token}` for what comes back in the event (as `source.start`, or in the text of the first message), `{text}` for a text that
+    /// ends with the token, and `{property}` for values of the configuration: `https://t.me/{username}?start={token}`.
     pub url: String,
-    /// Where the credential goes. None: the server needs none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<Credential>,
-    /// Further headers that the host sets, with `{property}` for values of the configuration.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
 }
 
-/// Where a credential goes in a request. In every template `{name}` stands for the secret of that name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "place", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Credential {
-    /// A header: `name = "Authorization"`, `value = "Bearer {token}"`.
-    Header {
-        /// The header.
-        name: String,
-        /// Its value.
-        value: String,
-    },
-    /// A parameter of the query.
-    Query {
-        /// The parameter.
-        name: String,
-        /// Its value.
-        value: String,
-    },
-    /// A field of a form-encoded body, before those of the connector.
-    Form {
-        /// The field.
-        name: String,
-        /// Its value.
-        value: String,
-    },
-    /// In front of the path: `prefix = "/bot{token}"`.
-    Path {
-        /// What stands before the connector's own path.
-        prefix: String,
-    },
-    /// HTTP Basic.
-    Basic {
-        /// User name.
-        user: String,
-        /// Password.
-        password: String,
-    },
-}
-
-/// How often a vendor lets itself be asked, as the vendor counts it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum RateLimit {
-    /// A leaky bucket: each request fills it by one, it runs out at a steady pace, and a request that does not fit is one too many.
-    Bucket {
-        /// Requests by which it runs out in `per_seconds`.
-        requests: u32,
-        /// Seconds.
-        #[serde(default = "one")]
-        per_seconds: u32,
-        /// Requests that it holds: so many may come at once.
-        #[serde(default = "one")]
-        burst: u32,
-        /// Whose requests fill it.
-        #[serde(default)]
-        scope: RateScope,
-    },
-    /// So many requests a day, from midnight to midnight.
-    Day {
-        /// Requests.
-        requests: u32,
-        /// Minutes by which the vendor's midnight comes before that of UTC.
-        #[serde(default)]
-        utc_offset_minutes: i16,
-        /// Whose requests count.
-        #[serde(default)]
-        scope: RateScope,
-    },
-}
-
-fn one() -> u32 {
-    1
-}
-
-/// Whose requests a vendor counts together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RateScope {
-    /// Those of one connection.
-    #[default]
-    Connection,
-    /// Those of all connections to one server.
-    Host,
-}
-
-/// What one call may use. The operator's own limits win where they are lower.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Largest linear memory, MiB.
-    pub memory_mib: u32,
-    /// Processor time, milliseconds (measured in ticks of 10).
-    pub cpu_ms: u32,
-    /// Time from start to end of a webhook or check, milliseconds, waiting included.
-    pub webhook_ms: u32,
-    /// Time from start to end of a poll or a batch of commands, milliseconds, waiting included.
-    pub work_ms: u32,
-    /// Calls of host functions.
-    pub host_calls: u32,
-    /// Largest answer of a vendor, bytes.
-    pub response_bytes: u32,
-    /// Largest sum of what a call hands back, bytes.
-    pub output_bytes: u32,
-    /// Everything that the connector keeps in `state`, bytes.
-    pub state_bytes: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory_mib: 32,
-            cpu_ms: 500,
-            webhook_ms: 5_000,
-            work_ms: 60_000,
-            host_calls: 1_000,
-            response_bytes: 4 << 20,
-            output_bytes: 4 << 20,
-            state_bytes: 1 << 20,
-        }
+impl Manifest {
+    /// True for a secret that is the access token of `[oauth2]`, or is made of it.
+    #[must_use]
+    pub fn is_made_of_token(&self, secret: &str) -> bool {
+        secret == ACCESS_TOKEN || self.composed.get(secret).is_some_and(|it| holds_token(&it.template))
     }
 }
 
@@ -406,10 +252,29 @@ impl Manifest {
         self.polling.as_ref().is_some_and(|it| holds(&it.when, config))
     }
 
+    /// True when the hub keeps a stream open for a connection with this configuration.
+    #[must_use]
+    pub fn streams(&self, config: &Value) -> bool {
+        self.stream.as_ref().is_some_and(|it| holds(&it.when, config))
+    }
+
+    /// How the hub gets an access token for a connection with this configuration. None: it needs none.
+    #[must_use]
+    pub fn authorises(&self, config: &Value) -> Option<&OAuth2> {
+        self.oauth2.as_ref().filter(|it| holds(&it.when, config))
+    }
+
     /// True when a connection with this configuration has an address.
     #[must_use]
     pub fn listens(&self, config: &Value) -> bool {
         self.webhook.as_ref().is_some_and(|it| holds(&it.when, config))
+    }
+
+    /// How the vendor of a connection with this configuration is told its address. None: the hub does not tell it.
+    #[must_use]
+    pub fn registers(&self, config: &Value) -> Option<&Registration> {
+        let webhook = self.webhook.as_ref().filter(|it| holds(&it.when, config))?;
+        webhook.registration.as_ref().filter(|it| holds(&it.when, config))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{Direction, Event, EventBody, IdentityKind, Person};
 pub struct Outline {
     /// `message`, `call`, `form`, `email`, `status` or `other`.
     pub kind: &'static str,
-    /// The vendor's id of the outside person; of a call, the outside number.
+    /// The vendor's id of the outside person; of a call, the outside number; of a mail, the outside address in small letters.
     pub external_user_id: Option<String>,
     /// The person's name.
     pub name: Option<String>,
@@ -54,6 +54,7 @@ impl Outline {
         };
         let interaction = event.body.interaction();
         let phone = value(person, IdentityKind::Phone);
+        let email = value(person, IdentityKind::Email);
         let handle = value(person, IdentityKind::Handle);
         let record = match &event.body {
             EventBody::Record(it) => Some(it),
@@ -61,10 +62,15 @@ impl Outline {
         };
         Self {
             kind,
-            external_user_id: handle.or_else(|| (kind == "call").then(|| phone.clone()).flatten()),
+            external_user_id: handle.or_else(|| match kind {
+                "call" => phone.clone(),
+                // Who writes mails has no other id than the address.
+                "email" | "status" => email.as_deref().map(str::to_lowercase),
+                _ => None,
+            }),
             name: person.name.display(),
             phone,
-            email: value(person, IdentityKind::Email),
+            email,
             text: interaction.and_then(|it| it.text.clone()),
             direction: direction(&event.body),
             occurred_at: event.occurred_at,
@@ -77,8 +83,7 @@ impl Outline {
 
 fn direction(body: &EventBody) -> Option<Direction> {
     match body {
-        // What became of a message that we sent.
-        EventBody::Status(_) => Some(Direction::Out),
+        EventBody::Status(it) => Some(it.direction),
         body => body.interaction().map(|it| it.direction),
     }
 }

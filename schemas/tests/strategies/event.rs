@@ -1,7 +1,7 @@
 //! Events of every kind.
 
 use patchbay_schemas::event::RecordFields;
-use patchbay_schemas::{Event, EventBody, MessageStatus, Notice, RecordAction, RecordChange, StatusChange};
+use patchbay_schemas::{Direction, Event, EventBody, MessageStatus, Notice, RecordAction, RecordChange, StatusChange};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -33,22 +33,20 @@ fn body() -> impl Strategy<Value = EventBody> {
 
 fn status() -> impl Strategy<Value = StatusChange> {
     let status = select(vec![MessageStatus::Sent, MessageStatus::Delivered, MessageStatus::Read, MessageStatus::Failed]);
-    (id(), status, of(text()), of(person()), extra()).prop_map(|(message_id, status, error, person, extra)| StatusChange {
-        message_id,
-        status,
-        error,
-        person,
-        extra,
+    let direction = select(vec![Direction::In, Direction::Out]);
+    (id(), status, of(text()), direction, of(person()), extra()).prop_map(|(message_id, status, error, direction, person, extra)| {
+        StatusChange { message_id, status, error, direction, person, extra }
     })
 }
 
 fn record() -> impl Strategy<Value = RecordChange> {
     let action =
         select(vec![RecordAction::Created, RecordAction::Updated, RecordAction::Deleted, RecordAction::Merged, RecordAction::Changed]);
-    (id(), action, id(), fields(), extra()).prop_map(|(entity, action, external_id, fields, extra)| RecordChange {
+    (id(), action, id(), of(id()), fields(), extra()).prop_map(|(entity, action, external_id, lead, fields, extra)| RecordChange {
         entity,
         action,
         external_id,
+        lead,
         fields,
         extra,
     })

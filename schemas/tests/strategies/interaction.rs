@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use patchbay_schemas::interaction::{Call, CallResult, Comment, Form, Mail, Message, Rating, Revision};
+use patchbay_schemas::interaction::{Automatic, Call, CallResult, Comment, Form, Mail, Message, Rating, Revision};
 use patchbay_schemas::{Attachment, AttachmentKind, Author, Detail, Direction, Interaction, Source};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -36,7 +36,8 @@ pub fn with(detail: Detail) -> BoxedStrategy<Interaction> {
         .boxed()
 }
 
-fn author() -> impl Strategy<Value = Author> {
+/// Somebody of the company.
+pub fn author() -> impl Strategy<Value = Author> {
     (of(id()), of(line())).prop_map(|(id, name)| Author { id, name })
 }
 
@@ -99,8 +100,9 @@ pub fn form() -> BoxedStrategy<Detail> {
 
 /// The detail of a mail.
 pub fn mail() -> BoxedStrategy<Detail> {
-    (of(id()), of(line()), vec(id(), 0..3), vec(id(), 0..3))
-        .prop_map(|(message_id, subject, references, to)| Detail::Mail(Mail { message_id, subject, references, to }))
+    let automatic = of(select(vec![Automatic::Reply, Automatic::Bulk]));
+    (of(id()), of(line()), vec(id(), 0..3), vec(id(), 0..3), automatic)
+        .prop_map(|(message_id, subject, references, to, automatic)| Detail::Mail(Mail { message_id, subject, references, to, automatic }))
         .boxed()
 }
 

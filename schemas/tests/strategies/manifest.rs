@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use patchbay_schemas::Manifest;
 use patchbay_schemas::manifest::{
-    Algorithm, Commands, Credential, Encoding, Endpoint, HandleScope, Limits, Place, Polling, RateLimit, RateScope, Role, Verify, Webhook,
+    Algorithm, ClientAuth, Commands, Composed, Credential, Encoding, Endpoint, Framing, Grant, HandleScope, Heartbeat, Limits, Link,
+    OAuth2, Place, Polling, RateLimit, RateScope, Registration, Role, Stream, Verify, Webhook, Writing,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
@@ -19,8 +20,10 @@ pub fn manifest() -> BoxedStrategy<Manifest> {
     let about = (name(), "[1-9]?[0-9]\\.[0-9]\\.[0-9](-rc\\.[0-9])?(\\+[a-z]{1,3})?", "[0-9]\\.[0-9]\\.[0-9]", "\\PC{1,20}", "\\PC{1,40}");
     let roles = subsequence(vec![Role::Source, Role::Messenger, Role::Sink], 1..=3);
     let handles = select(vec![HandleScope::Connection, HandleScope::Vendor]);
-    let work = (of(webhook()), of(polling()), of(commands()), vec(rate_limit(), 0..3));
-    (about, word(), roles, handles, config(), work, btree_map(name(), endpoint(), 0..3), limits())
+    let link = "https://[a-z]{1,8}/(\\{[a-z]{1,6}\\})?\\?x=\\{(token|text)\\}".prop_map(|url| Link { url });
+    let work = (of(webhook()), of(polling()), of(stream()), of(commands()), of(link), vec(rate_limit(), 0..3), of(oauth2()));
+    let reach = (btree_map(property(), composed(), 0..2), btree_map(name(), endpoint(), 0..3));
+    (about, word(), roles, handles, config(), work, reach, limits())
         .prop_map(
             |(
                 (id, version, contract, name, summary),
@@ -28,8 +31,8 @@ pub fn manifest() -> BoxedStrategy<Manifest> {
                 roles,
                 handles,
                 config,
-                (webhook, polling, commands, rate_limits),
-                endpoints,
+                (webhook, polling, stream, commands, link, rate_limits, oauth2),
+                (composed, endpoints),
                 limits,
             )| {
                 Manifest {
@@ -44,8 +47,12 @@ pub fn manifest() -> BoxedStrategy<Manifest> {
                     config,
                     webhook,
                     polling,
+                    stream,
                     commands,
+                    link,
+                    composed,
                     endpoints,
+                    oauth2,
                     rate_limits,
                     limits,
                 }
@@ -83,8 +90,16 @@ fn config() -> impl Strategy<Value = Value> {
 }
 
 fn webhook() -> BoxedStrategy<Webhook> {
-    (vec(verify(), 0..3), 1..=u32::MAX, 200..=599_u16, any::<bool>(), when())
-        .prop_map(|(verify, max_body_bytes, refused_status, cors, when)| Webhook { verify, max_body_bytes, refused_status, cors, when })
+    let registration = (of(property()), when()).prop_map(|(secret, when)| Registration { secret, when });
+    (vec(verify(), 0..3), 1..=u32::MAX, 200..=599_u16, any::<bool>(), when(), of(registration))
+        .prop_map(|(verify, max_body_bytes, refused_status, cors, when, registration)| Webhook {
+            verify,
+            max_body_bytes,
+            refused_status,
+            cors,
+            when,
+            registration,
+        })
         .boxed()
 }
 
@@ -117,8 +132,24 @@ fn verify() -> impl Strategy<Value = Verify> {
     ]
 }
 
+fn stream() -> impl Strategy<Value = Stream> {
+    let framing = select(vec![Framing::Websocket, Framing::Lines, Framing::Blocks]);
+    let heartbeat = (100..=3_600_000_u32, of("[ -~]{1,16}"), 200..=86_400_000_u32).prop_map(|(every_ms, send, silence_ms)| Heartbeat {
+        every_ms,
+        send,
+        silence_ms,
+    });
+    (framing, 1..=(16_u32 << 20), heartbeat, when()).prop_map(|(framing, max_frame_bytes, heartbeat, when)| Stream {
+        framing,
+        max_frame_bytes,
+        heartbeat,
+        when,
+    })
+}
+
 fn polling() -> impl Strategy<Value = Polling> {
-    (1..=9_007_199_254_740_991_u64, 1..=u32::MAX, when()).prop_map(|(interval_ms, limit, when)| Polling { interval_ms, limit, when })
+    (1..=9_007_199_254_740_991_u64, of(1..=3_600_000_u32), 1..=u32::MAX, any::<bool>(), when())
+        .prop_map(|(interval_ms, wait_ms, limit, import, when)| Polling { interval_ms, wait_ms, limit, import, when })
 }
 
 fn when() -> impl Strategy<Value = BTreeMap<String, Value>> {
@@ -126,14 +157,28 @@ fn when() -> impl Strategy<Value = BTreeMap<String, Value>> {
 }
 
 fn commands() -> impl Strategy<Value = Commands> {
-    (btree_set(word(), 1..4), 1..=u16::MAX).prop_map(|(kinds, concurrency)| Commands { kinds: kinds.into_iter().collect(), concurrency })
+    (btree_set(word(), 1..4), 1..=u16::MAX, any::<bool>(), 1..=100_u16).prop_map(|(kinds, concurrency, files, batch)| Commands {
+        kinds: kinds.into_iter().collect(),
+        concurrency,
+        files,
+        batch,
+    })
+}
+
+fn composed() -> impl Strategy<Value = Composed> {
+    let encoding = select(vec![Writing::Plain, Writing::Base64, Writing::Quoted]);
+    ("[a-z]{1,4}\\{[a-z]{1,5}\\}", encoding).prop_map(|(template, encoding)| Composed { template, encoding })
 }
 
 fn endpoint() -> BoxedStrategy<Endpoint> {
-    let url = prop_oneof!["https://[a-z]{1,8}\\.example(:[0-9]{2,4})?", "\\{[a-z_]{1,8}\\}"];
-    (url, of(credential()), btree_map(header(), value(), 0..3))
-        .prop_map(|(url, credential, headers)| Endpoint { url, credential, headers })
-        .boxed()
+    let url = prop_oneof!["(https|wss)://[a-z]{1,8}\\.example(:[0-9]{2,4})?", "\\{[a-z_]{1,8}\\}"];
+    let line = "(tcp|tls|starttls)://([a-z]{1,8}\\.example|\\{[a-z_]{1,8}\\}):[0-9]{2,4}";
+    prop_oneof![
+        (url, of(credential()), btree_map(header(), value(), 0..3), btree_map("\\PC{1,8}", value(), 0..2))
+            .prop_map(|(url, credential, headers, form)| Endpoint { url, credential, headers, form }),
+        line.prop_map(|url| Endpoint { url, credential: None, headers: BTreeMap::new(), form: BTreeMap::new() }),
+    ]
+    .boxed()
 }
 
 fn credential() -> impl Strategy<Value = Credential> {
@@ -143,7 +188,44 @@ fn credential() -> impl Strategy<Value = Credential> {
         ("\\PC{1,8}", value()).prop_map(|(name, value)| Credential::Form { name, value }),
         "/[a-z]{0,5}\\{[a-z]{1,5}\\}".prop_map(|prefix| Credential::Path { prefix }),
         (value(), value()).prop_map(|(user, password)| Credential::Basic { user, password }),
+        Just(Credential::OAuth2 {}),
     ]
+}
+
+fn oauth2() -> BoxedStrategy<OAuth2> {
+    let address = || "https://(\\{[a-z]{1,5}\\}|[a-z]{1,8}\\.example)/[a-z]{0,5}";
+    let grant = prop_oneof![
+        (address(), of("\\{[a-z]{1,5}\\}"), btree_map("[a-z_]{1,8}", value(), 0..2)).prop_map(|it| (
+            Grant::AuthorizationCode,
+            Some(it.0),
+            it.1,
+            it.2
+        )),
+        "\\{[a-z]{1,5}\\}".prop_map(|secret| (Grant::ClientCredentials, None, Some(secret), BTreeMap::new())),
+    ];
+    let client_auth = select(vec![ClientAuth::Basic, ClientAuth::Body, ClientAuth::Query]);
+    let further = (btree_map("[a-z_]{1,8}", value(), 0..2), btree_map(property(), "[a-z_]{1,8}", 0..2), when());
+    (grant, address(), "[a-z]{0,3}\\{[a-z]{1,5}\\}", client_auth, vec("[a-z:./]{1,12}", 0..3), any::<bool>(), further)
+        .prop_map(
+            |((grant, authorize_url, client_secret, authorize_parameters), token_url, client_id, client_auth, scopes, pkce, further)| {
+                let (token_parameters, take, when) = further;
+                OAuth2 {
+                    grant,
+                    authorize_url,
+                    token_url,
+                    client_id,
+                    client_secret,
+                    client_auth,
+                    scopes,
+                    pkce,
+                    authorize_parameters,
+                    token_parameters,
+                    take,
+                    when,
+                }
+            },
+        )
+        .boxed()
 }
 
 fn rate_limit() -> impl Strategy<Value = RateLimit> {
