@@ -6,23 +6,24 @@
 
 /// Imports and the types that every ability shares.
 pub mod imports {
-    wit_bindgen::generate!({ path: "wit/v0.1.0", world: "imports", generate_all });
+    wit_bindgen::generate!({ path: "wit/v0.1.1", world: "imports", generate_all });
 }
 
 /// The `webhook` export.
 pub mod webhook {
     wit_bindgen::generate!({
-        path: "wit/v0.1.0",
+        path: "wit/v0.1.1",
         world: "webhook-connector",
         pub_export_macro: true,
         export_macro_name: "export_webhook",
         default_bindings_module: "patchbay_sdk::bindings::webhook",
         with: {
-            "patchbay:connector/types@0.1.0": crate::bindings::imports::patchbay::connector::types,
-            "patchbay:connector/host@0.1.0": crate::bindings::imports::patchbay::connector::host,
-            "patchbay:connector/state@0.1.0": crate::bindings::imports::patchbay::connector::state,
-            "patchbay:connector/http@0.1.0": crate::bindings::imports::patchbay::connector::http,
-            "patchbay:connector/secrets@0.1.0": crate::bindings::imports::patchbay::connector::secrets,
+            "patchbay:connector/types@0.1.1": crate::bindings::imports::patchbay::connector::types,
+            "patchbay:connector/host@0.1.1": crate::bindings::imports::patchbay::connector::host,
+            "patchbay:connector/state@0.1.1": crate::bindings::imports::patchbay::connector::state,
+            "patchbay:connector/http@0.1.1": crate::bindings::imports::patchbay::connector::http,
+            "patchbay:connector/socket@0.1.1": crate::bindings::imports::patchbay::connector::socket,
+            "patchbay:connector/secrets@0.1.1": crate::bindings::imports::patchbay::connector::secrets,
         },
     });
 }
@@ -30,17 +31,37 @@ pub mod webhook {
 /// The `polling` export.
 pub mod polling {
     wit_bindgen::generate!({
-        path: "wit/v0.1.0",
+        path: "wit/v0.1.1",
         world: "polling-connector",
         pub_export_macro: true,
         export_macro_name: "export_polling",
         default_bindings_module: "patchbay_sdk::bindings::polling",
         with: {
-            "patchbay:connector/types@0.1.0": crate::bindings::imports::patchbay::connector::types,
-            "patchbay:connector/host@0.1.0": crate::bindings::imports::patchbay::connector::host,
-            "patchbay:connector/state@0.1.0": crate::bindings::imports::patchbay::connector::state,
-            "patchbay:connector/http@0.1.0": crate::bindings::imports::patchbay::connector::http,
-            "patchbay:connector/secrets@0.1.0": crate::bindings::imports::patchbay::connector::secrets,
+            "patchbay:connector/types@0.1.1": crate::bindings::imports::patchbay::connector::types,
+            "patchbay:connector/host@0.1.1": crate::bindings::imports::patchbay::connector::host,
+            "patchbay:connector/state@0.1.1": crate::bindings::imports::patchbay::connector::state,
+            "patchbay:connector/http@0.1.1": crate::bindings::imports::patchbay::connector::http,
+            "patchbay:connector/socket@0.1.1": crate::bindings::imports::patchbay::connector::socket,
+            "patchbay:connector/secrets@0.1.1": crate::bindings::imports::patchbay::connector::secrets,
+        },
+    });
+}
+
+/// The `stream` export.
+pub mod stream {
+    wit_bindgen::generate!({
+        path: "wit/v0.1.1",
+        world: "stream-connector",
+        pub_export_macro: true,
+        export_macro_name: "export_stream",
+        default_bindings_module: "patchbay_sdk::bindings::stream",
+        with: {
+            "patchbay:connector/types@0.1.1": crate::bindings::imports::patchbay::connector::types,
+            "patchbay:connector/host@0.1.1": crate::bindings::imports::patchbay::connector::host,
+            "patchbay:connector/state@0.1.1": crate::bindings::imports::patchbay::connector::state,
+            "patchbay:connector/http@0.1.1": crate::bindings::imports::patchbay::connector::http,
+            "patchbay:connector/socket@0.1.1": crate::bindings::imports::patchbay::connector::socket,
+            "patchbay:connector/secrets@0.1.1": crate::bindings::imports::patchbay::connector::secrets,
         },
     });
 }
@@ -48,17 +69,18 @@ pub mod polling {
 /// The `commands` export.
 pub mod commands {
     wit_bindgen::generate!({
-        path: "wit/v0.1.0",
+        path: "wit/v0.1.1",
         world: "commands-connector",
         pub_export_macro: true,
         export_macro_name: "export_commands",
         default_bindings_module: "patchbay_sdk::bindings::commands",
         with: {
-            "patchbay:connector/types@0.1.0": crate::bindings::imports::patchbay::connector::types,
-            "patchbay:connector/host@0.1.0": crate::bindings::imports::patchbay::connector::host,
-            "patchbay:connector/state@0.1.0": crate::bindings::imports::patchbay::connector::state,
-            "patchbay:connector/http@0.1.0": crate::bindings::imports::patchbay::connector::http,
-            "patchbay:connector/secrets@0.1.0": crate::bindings::imports::patchbay::connector::secrets,
+            "patchbay:connector/types@0.1.1": crate::bindings::imports::patchbay::connector::types,
+            "patchbay:connector/host@0.1.1": crate::bindings::imports::patchbay::connector::host,
+            "patchbay:connector/state@0.1.1": crate::bindings::imports::patchbay::connector::state,
+            "patchbay:connector/http@0.1.1": crate::bindings::imports::patchbay::connector::http,
+            "patchbay:connector/socket@0.1.1": crate::bindings::imports::patchbay::connector::socket,
+            "patchbay:connector/secrets@0.1.1": crate::bindings::imports::patchbay::connector::secrets,
         },
     });
 }
@@ -66,17 +88,18 @@ pub mod commands {
 /// The `check` export.
 pub mod check {
     wit_bindgen::generate!({
-        path: "wit/v0.1.0",
+        path: "wit/v0.1.1",
         world: "check-connector",
         pub_export_macro: true,
         export_macro_name: "export_check",
         default_bindings_module: "patchbay_sdk::bindings::check",
         with: {
-            "patchbay:connector/types@0.1.0": crate::bindings::imports::patchbay::connector::types,
-            "patchbay:connector/host@0.1.0": crate::bindings::imports::patchbay::connector::host,
-            "patchbay:connector/state@0.1.0": crate::bindings::imports::patchbay::connector::state,
-            "patchbay:connector/http@0.1.0": crate::bindings::imports::patchbay::connector::http,
-            "patchbay:connector/secrets@0.1.0": crate::bindings::imports::patchbay::connector::secrets,
+            "patchbay:connector/types@0.1.1": crate::bindings::imports::patchbay::connector::types,
+            "patchbay:connector/host@0.1.1": crate::bindings::imports::patchbay::connector::host,
+            "patchbay:connector/state@0.1.1": crate::bindings::imports::patchbay::connector::state,
+            "patchbay:connector/http@0.1.1": crate::bindings::imports::patchbay::connector::http,
+            "patchbay:connector/socket@0.1.1": crate::bindings::imports::patchbay::connector::socket,
+            "patchbay:connector/secrets@0.1.1": crate::bindings::imports::patchbay::connector::secrets,
         },
     });
 }

@@ -3,15 +3,19 @@
 //! By hand: what `derive` makes of these types was 190 kB of a CRM's connector, and 18 kB of a messenger's, which needs but one of
 //! them. The struct literals keep the readers complete, and tests hold them against `derive`.
 
+mod call;
 mod interaction;
 mod lead;
 mod message;
 mod reader;
+mod webhook;
 
+pub use call::call_start;
 pub use interaction::interaction_add;
 pub use lead::lead_upsert;
 pub use message::message_send;
 pub use reader::{Reader, read};
+pub use webhook::{webhook_remove, webhook_set};
 
 #[cfg(test)]
 mod agreement {

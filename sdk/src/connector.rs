@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::json;
 
+/// A piece of what goes out: bytes, or the secret of that name, which the host fills in.
+pub use crate::bindings::imports::patchbay::connector::types::Piece;
+
 /// A connector. Implement what the vendor can do and name it in [`register!`](crate::register).
 ///
 /// There is no `self`: an instance may serve many calls or one. What must outlive a call goes into
@@ -25,6 +28,23 @@ pub trait Connector {
     fn poll(cursor: Option<String>, limit: u32) -> Result<Page, Failure> {
         let _ = (cursor, limit);
         Err(Failure::unsupported("polling"))
+    }
+
+    /// Which endpoint of the manifest the hub connects to; asked before each attempt.
+    fn stream_choose() -> Result<Target, Failure> {
+        Err(Failure::unsupported("stream"))
+    }
+
+    /// The connection stands, for the first time or again: log in, subscribe, ask what was missed.
+    fn stream_opened() -> Result<Frames, Failure> {
+        Ok(Frames::default())
+    }
+
+    /// Frames came in, in their order: one or several, whatever waited. `never` keeps them as a dead letter and goes on, `later` and
+    /// `after_ms` connect anew, `reauthorise` stops the connection until somebody renews its credential.
+    fn stream_received(frames: Vec<Vec<u8>>) -> Result<Frames, Failure> {
+        let _ = frames;
+        Err(Failure::unsupported("stream"))
     }
 
     /// Carry out one command. It may come twice with the same `idempotency_key`.
@@ -53,6 +73,16 @@ pub enum CommandKind {
     InteractionAdd,
     /// `message.send`
     MessageSend,
+    /// `lead.plan`: what `lead.upsert` would do
+    LeadPlan,
+    /// `fields.list`: which fields there are to be mapped to
+    FieldsList,
+    /// `call.start`: a telephone call
+    CallStart,
+    /// `webhook.set`: the vendor posts to this address
+    WebhookSet,
+    /// `webhook.remove`: it posts there no more
+    WebhookRemove,
 }
 
 /// What the vendor posted.
@@ -141,6 +171,31 @@ pub struct Page {
     pub next_cursor: Option<String>,
     /// True: ask again at once.
     pub more: bool,
+}
+
+/// Where the hub connects to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Name in the manifest.
+    pub endpoint: String,
+    /// Of a WebSocket, what follows the endpoint's own address: `/ari/events?app=hub`. Empty: nothing.
+    pub path_and_query: String,
+}
+
+/// What became of frames: events, and frames to send back. Those are sent when the events are committed.
+#[derive(Debug, Clone, Default)]
+pub struct Frames {
+    /// In the vendor's order.
+    pub events: Vec<Event>,
+    /// Each frame in its pieces. The host adds what ends a frame.
+    pub send: Vec<Vec<Piece>>,
+}
+
+impl Frames {
+    /// Sends one more frame without a secret in it.
+    pub fn say(&mut self, frame: impl Into<Vec<u8>>) {
+        self.send.push(vec![Piece::Bytes(frame.into())]);
+    }
 }
 
 /// A call that did not work, and what the hub should do about it.

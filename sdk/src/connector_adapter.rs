@@ -2,13 +2,13 @@
 
 use std::marker::PhantomData;
 
-use patchbay_schemas::command::CommandBody;
+use patchbay_schemas::command::{CommandBody, Nothing};
 use patchbay_schemas::{Command, Event, Receipt};
 use serde_json::Value;
 
 use crate::bindings::imports::patchbay::connector::types;
-use crate::bindings::{check, commands as abilities, polling, webhook};
-use crate::connector::{CommandKind, Connector, Failure, Retry, millis};
+use crate::bindings::{check, commands as abilities, polling, stream, webhook};
+use crate::connector::{CommandKind, Connector, Failure, Frames, Retry, millis};
 use crate::{commands, events, fit, json};
 
 /// Implements the generated traits for a [`Connector`].
@@ -47,6 +47,25 @@ impl<C: Connector> polling::exports::patchbay::connector::polling::Guest for Ada
             more: page.more,
         })
     }
+}
+
+impl<C: Connector> stream::exports::patchbay::connector::stream::Guest for Adapter<C> {
+    fn choose() -> Result<stream::exports::patchbay::connector::stream::Target, types::Failure> {
+        let target = C::stream_choose()?;
+        Ok(stream::exports::patchbay::connector::stream::Target { endpoint: target.endpoint, path_and_query: target.path_and_query })
+    }
+
+    fn opened() -> Result<stream::exports::patchbay::connector::stream::Reply, types::Failure> {
+        Ok(frames(C::stream_opened()?))
+    }
+
+    fn received(came: Vec<Vec<u8>>) -> Result<stream::exports::patchbay::connector::stream::Reply, types::Failure> {
+        Ok(frames(C::stream_received(came)?))
+    }
+}
+
+fn frames(reply: Frames) -> stream::exports::patchbay::connector::stream::Reply {
+    stream::exports::patchbay::connector::stream::Reply { events: events(reply.events), send: reply.send }
 }
 
 impl<C: Connector> abilities::exports::patchbay::connector::commands::Guest for Adapter<C> {
@@ -111,6 +130,19 @@ fn command<C: Connector>(it: abilities::exports::patchbay::connector::commands::
         }
         "message.send" if const { takes(C::COMMANDS, CommandKind::MessageSend) } => {
             commands::read(payload, commands::message_send).map(|it| CommandBody::MessageSend(Box::new(it)))
+        }
+        "lead.plan" if const { takes(C::COMMANDS, CommandKind::LeadPlan) } => {
+            commands::read(payload, commands::lead_upsert).map(|it| CommandBody::LeadPlan(Box::new(it)))
+        }
+        "fields.list" if const { takes(C::COMMANDS, CommandKind::FieldsList) } => Ok(CommandBody::FieldsList(Nothing {})),
+        "call.start" if const { takes(C::COMMANDS, CommandKind::CallStart) } => {
+            commands::read(payload, commands::call_start).map(|it| CommandBody::CallStart(Box::new(it)))
+        }
+        "webhook.set" if const { takes(C::COMMANDS, CommandKind::WebhookSet) } => {
+            commands::read(payload, commands::webhook_set).map(|it| CommandBody::WebhookSet(Box::new(it)))
+        }
+        "webhook.remove" if const { takes(C::COMMANDS, CommandKind::WebhookRemove) } => {
+            commands::read(payload, commands::webhook_remove).map(|it| CommandBody::WebhookRemove(Box::new(it)))
         }
         _ => return Err(Failure::never("command.unsupported", format!("this connector does not understand {kind}"))),
     };

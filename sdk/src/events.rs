@@ -3,10 +3,10 @@
 //! By hand, as commands are read: every connector carries this, and what `derive` made of it was 16 kB of each.
 //! Tests hold it against `derive`, to the letter.
 
-use patchbay_schemas::interaction::{Call, CallResult, Comment, Form, Mail, Message, Rating, Revision};
+use patchbay_schemas::interaction::{Automatic, Call, CallResult, Comment, Form, Mail, Message, Rating, Revision};
 use patchbay_schemas::{
-    Assurance, Attachment, AttachmentKind, Author, ConversationRef, Detail, EventBody, Extra, Identity, Interaction, MessageStatus, Name,
-    Notice, Person, RecordAction, RecordChange, RecordFields, Responsible, Source, Stage, StatusChange,
+    Assurance, Attachment, AttachmentKind, Author, ConversationRef, Detail, Direction, EventBody, Extra, Identity, Interaction,
+    MessageStatus, Name, Notice, Person, RecordAction, RecordChange, RecordFields, Responsible, Source, Stage, StatusChange,
 };
 
 use crate::json::Writer;
@@ -137,7 +137,7 @@ fn form(out: &mut Writer, it: &Form) {
 }
 
 fn mail(out: &mut Writer, it: &Mail) {
-    let Mail { message_id, subject, references, to } = it;
+    let Mail { message_id, subject, references, to, automatic } = it;
     out.begin_field("mail");
     out.text_field("message_id", message_id);
     out.text_field("subject", subject);
@@ -146,6 +146,9 @@ fn mail(out: &mut Writer, it: &Mail) {
             out.name(name);
             out.texts(list);
         }
+    }
+    if let Some(it) = automatic {
+        out.word_field("automatic", if *it == Automatic::Reply { "reply" } else { "bulk" });
     }
     out.end();
 }
@@ -274,7 +277,7 @@ fn source(out: &mut Writer, it: &Source) {
 }
 
 fn status(out: &mut Writer, it: &StatusChange) {
-    let StatusChange { message_id, status, error, person: whom, extra } = it;
+    let StatusChange { message_id, status, error, direction, person: whom, extra } = it;
     let word = match status {
         MessageStatus::Sent => "sent",
         MessageStatus::Delivered => "delivered",
@@ -285,6 +288,9 @@ fn status(out: &mut Writer, it: &StatusChange) {
     out.word_field("message_id", message_id);
     out.word_field("status", word);
     out.text_field("error", error);
+    if *direction == Direction::In {
+        out.word_field("direction", direction.as_str());
+    }
     if let Some(it) = whom {
         out.name("person");
         person(out, it);
@@ -310,7 +316,7 @@ fn notice(out: &mut Writer, it: &Notice) {
 }
 
 fn record(out: &mut Writer, it: &RecordChange) {
-    let RecordChange { entity, action, external_id, fields, extra } = it;
+    let RecordChange { entity, action, external_id, lead, fields, extra } = it;
     let word = match action {
         RecordAction::Created => "created",
         RecordAction::Updated => "updated",
@@ -322,6 +328,9 @@ fn record(out: &mut Writer, it: &RecordChange) {
     out.word_field("entity", entity);
     out.word_field("action", word);
     out.word_field("external_id", external_id);
+    if let Some(lead) = lead {
+        out.word_field("lead", lead);
+    }
     if !fields.is_empty() {
         out.name("fields");
         record_fields(out, fields);

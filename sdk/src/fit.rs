@@ -3,7 +3,7 @@
 //! What is cut are texts for people. An id cannot be cut, since it would name another thing: an identity that is too long is none and
 //! moves to `extra`.
 
-use patchbay_schemas::{Detail, EventBody, Extra, Identity, Interaction, Person};
+use patchbay_schemas::{ConversationRef, Detail, EventBody, Extra, Identity, Interaction, Person};
 
 /// `line` of schemas/v1/common.json, characters.
 const LINE: usize = 1024;
@@ -34,19 +34,24 @@ pub fn fit(body: &mut EventBody) {
             it.fields.person.iter_mut().for_each(person);
         }
         EventBody::Person(it) => person(it),
-        EventBody::Other(it) => it.person.iter_mut().for_each(person),
+        EventBody::Other(it) => {
+            conversation(&mut it.conversation, &mut it.extra);
+            it.person.iter_mut().for_each(person);
+        }
     }
 }
 
 fn interaction(it: &mut Interaction) {
     person(&mut it.person);
     it.text.iter_mut().for_each(|it| cut(it, TEXT));
-    lines([it.conversation.as_mut().and_then(|it| it.title.as_mut()), it.author.as_mut().and_then(|it| it.name.as_mut())]);
+    conversation(&mut it.conversation, &mut it.extra);
+    lines([it.author.as_mut().and_then(|it| it.name.as_mut())]);
     it.attachments.iter_mut().for_each(|it| lines([it.name.as_mut()]));
     lines([it.source.line.as_mut(), it.source.start.as_mut()]);
     it.source.utm.values_mut().chain(it.source.clicks.values_mut()).for_each(|it| cut(it, LABEL));
     match &mut it.detail {
         Detail::Message(message) => {
+            extra_if_long(&mut message.id, "message_id", &mut it.extra);
             extra_if_long(&mut message.reply_to, "reply_to", &mut it.extra);
             lines([message.forwarded_from.as_mut(), message.choice.as_mut()]);
         }
@@ -72,6 +77,13 @@ fn person(it: &mut Person) {
             it.extra.insert(identity.kind.as_str().to_owned(), identity.value.into());
         }
     }
+}
+
+fn conversation(it: &mut Option<ConversationRef>, extra: &mut Extra) {
+    if let Some(long) = it.take_if(|it| is_longer(&it.key, ID)) {
+        extra.insert("conversation".to_owned(), long.key.into());
+    }
+    lines([it.as_mut().and_then(|it| it.title.as_mut())]);
 }
 
 fn is_long(identity: &Identity) -> bool {
@@ -105,6 +117,7 @@ fn cut(text: &mut String, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use patchbay_schemas::event::Notice;
     use patchbay_schemas::interaction::Message;
     use patchbay_schemas::{Direction, Name};
 
@@ -132,5 +145,28 @@ mod tests {
         assert_eq!(it.person.identities, [Identity::phone("+79123456789")]);
         assert_eq!(it.person.extra["email"], long.as_str());
         assert_eq!(it.extra["reply_to"], long.as_str());
+    }
+
+    #[test]
+    fn a_threads_long_title_is_cut_and_its_long_key_moves_aside_in_every_kind_of_event() {
+        let thread = |key: &str| Some(ConversationRef { key: key.to_owned(), title: Some("щ".repeat(LINE + 1)) });
+        let long = "k".repeat(ID + 1);
+        let message = |key| {
+            let it = Interaction::new(Direction::In, Person::default(), Detail::Message(Message::default()));
+            EventBody::Message(Interaction { conversation: thread(key), ..it })
+        };
+        let notice =
+            |key| EventBody::Other(Notice { what: "pinned".to_owned(), person: None, conversation: thread(key), extra: Extra::new() });
+        for (mut sound, mut broken) in [(message("key"), message(&long)), (notice("key"), notice(&long))] {
+            fit(&mut sound);
+            fit(&mut broken);
+            let parts = |it: &EventBody| match it {
+                EventBody::Other(it) => (it.conversation.clone(), it.extra.clone()),
+                it => it.interaction().map(|it| (it.conversation.clone(), it.extra.clone())).unwrap_or_default(),
+            };
+            let title = Some("щ".repeat(LINE));
+            assert_eq!(parts(&sound), (Some(ConversationRef { key: "key".to_owned(), title }), Extra::new()));
+            assert_eq!(parts(&broken), (None, Extra::from_iter([("conversation".to_owned(), long.clone().into())])));
+        }
     }
 }

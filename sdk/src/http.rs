@@ -1,5 +1,6 @@
 //! HTTP to the endpoints of the manifest. The host adds scheme, host and credential.
 
+use patchbay_schemas::manifest::FILE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,6 +34,12 @@ pub fn get(endpoint: &str, path_and_query: impl Into<String>) -> Call {
 /// A POST to `path_and_query` at the endpoint.
 pub fn post(endpoint: &str, path_and_query: impl Into<String>) -> Call {
     Call::new("POST", endpoint, path_and_query.into())
+}
+
+/// A GET of the file of the message that is being sent: `url` is its attachment's address, and no other is let through. The manifest says
+/// `files = true` under `[commands]`.
+pub fn file(url: &str) -> Call {
+    get(FILE, url)
 }
 
 impl Call {

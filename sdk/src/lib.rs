@@ -10,9 +10,10 @@ mod heap;
 pub mod host;
 pub mod http;
 pub mod json;
+pub mod socket;
 pub mod text;
 
-pub use connector::{CommandKind, Connector, Failure, Page, Reply, Request, Retry};
+pub use connector::{CommandKind, Connector, Failure, Frames, Page, Piece, Reply, Request, Retry, Target};
 pub use patchbay_schemas as schemas;
 pub use serde_json;
 
@@ -54,6 +55,12 @@ macro_rules! __export {
         const _: () = {
             type Exported = $crate::connector_adapter::Adapter<$connector>;
     $crate::bindings::polling::export_polling!(Exported with_types_in $crate::bindings::polling);
+        };
+    };
+    (stream, $connector:ty) => {
+        const _: () = {
+            type Exported = $crate::connector_adapter::Adapter<$connector>;
+    $crate::bindings::stream::export_stream!(Exported with_types_in $crate::bindings::stream);
         };
     };
     (commands, $connector:ty) => {

@@ -1,7 +1,7 @@
 //! `interaction.add`: what a CRM is to keep of a contact with a person.
 
-use patchbay_schemas::command::InteractionAdd;
-use patchbay_schemas::interaction::{Call, CallResult, Comment, Form, Mail, Message, Rating, Revision};
+use patchbay_schemas::command::{InteractionAdd, PersonRecord};
+use patchbay_schemas::interaction::{Automatic, Call, CallResult, Comment, Form, Mail, Message, Rating, Revision};
 use patchbay_schemas::{Assurance, Author, Detail, Direction, Event, EventBody, Identity, IdentityKind, Interaction, Name, Person, Source};
 
 use super::Reader;
@@ -11,6 +11,7 @@ const KINDS: [(&str, IdentityKind); 3] = [("phone", IdentityKind::Phone), ("emai
 const ASSURANCES: [(&str, Assurance); 2] = [("vendor", Assurance::Vendor), ("stated", Assurance::Stated)];
 const DIRECTIONS: [(&str, Direction); 2] = [("in", Direction::In), ("out", Direction::Out)];
 const REVISIONS: [(&str, Revision); 2] = [("edited", Revision::Edited), ("deleted", Revision::Deleted)];
+const AUTOMATIC: [(&str, Automatic); 2] = [("reply", Automatic::Reply), ("bulk", Automatic::Bulk)];
 const RESULTS: [(&str, CallResult); 5] = [
     ("answered", CallResult::Answered),
     ("missed", CallResult::Missed),
@@ -27,8 +28,14 @@ pub fn interaction_add(mut it: Reader) -> InteractionAdd {
         channel: it.needed("channel"),
         received_at: it.needed_time("received_at"),
         event: event(it.needed_object("event")),
+        conversation_id: it.text("conversation_id"),
+        same_person: it.objects("same_person", record),
         retried: it.flag("retried").unwrap_or_default(),
     }
+}
+
+fn record(mut it: Reader) -> PersonRecord {
+    PersonRecord { lead_id: it.needed("lead_id"), remote_id: it.needed("remote_id") }
 }
 
 fn event(mut it: Reader) -> Event {
@@ -113,7 +120,13 @@ fn form(mut it: Reader) -> Form {
 }
 
 fn mail(mut it: Reader) -> Mail {
-    Mail { message_id: it.text("message_id"), subject: it.text("subject"), references: it.texts("references"), to: it.texts("to") }
+    Mail {
+        message_id: it.text("message_id"),
+        subject: it.text("subject"),
+        references: it.texts("references"),
+        to: it.texts("to"),
+        automatic: it.word("automatic", &AUTOMATIC),
+    }
 }
 
 fn comment(mut it: Reader) -> Comment {
@@ -162,7 +175,7 @@ pub fn source(mut it: Reader) -> Source {
     }
 }
 
-fn author(mut it: Reader) -> Author {
+pub fn author(mut it: Reader) -> Author {
     Author { id: it.text("id"), name: it.text("name") }
 }
 
@@ -189,7 +202,8 @@ mod tests {
         });
         payload[kind] = detail.clone();
         json!({
-            "lead_remote_id": "12", "interaction_id": "int_1", "channel": "form", "received_at": "2026-03-14T09:26:53.25Z", "retried": true,
+            "lead_remote_id": "12", "interaction_id": "int_1", "channel": "form", "received_at": "2026-03-14T09:26:53.25Z", "retried": true, "conversation_id": "cnv_1",
+            "same_person": [{ "lead_id": "lead_2", "remote_id": "13" }],
             "event": { "id": "1", "occurred_at": "2026-03-14T09:26:53+03:00", "kind": kind, "payload": payload }
         })
     }

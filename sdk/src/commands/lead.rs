@@ -21,6 +21,8 @@ pub fn lead_upsert(mut it: Reader) -> LeadUpsert {
         remote_id: it.text("remote_id"),
         known: it.extra("known"),
         new_record: it.word("new_record", &NEW_RECORDS).unwrap_or_default(),
+        fields: it.extra("fields"),
+        settled: it.texts("settled"),
         retried: it.flag("retried").unwrap_or_default(),
     }
 }
@@ -102,7 +104,7 @@ mod tests {
                 "qualification": "non_target", "temperature": "hot", "tags": ["a", "b"],
                 "created_at": "2026-03-14T09:26:53Z", "updated_at": "2026-03-14T09:26:53Z"
             },
-            "remote_id": "12", "known": { "wrote": { "a": [1] } }, "retried": true
+            "remote_id": "12", "known": { "wrote": { "a": [1] } }, "fields": { "x": 1.5, "y": null, "z": ["a"] }, "retried": true
         });
         agrees_on_all(&whole, lead_upsert);
         for stage in ["interest", "lead", "client", "refused", "bought"] {

@@ -141,6 +141,7 @@ fn change(lead: &Value) -> Option<Event> {
         entity: "lead".to_owned(),
         action: RecordAction::Updated,
         external_id: external_id.clone(),
+        lead: None,
         fields: RecordFields {
             stage,
             responsible,
