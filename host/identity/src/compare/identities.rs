@@ -48,6 +48,13 @@ impl Comparer<'_> {
     /// Identifying values of which no two are equal.
     fn unequal(&self, field: Field, a: &View<'_>, b: &View<'_>, reason: &mut impl FnMut(Field, Level, i32)) {
         let kinds = match field {
+            Field::Account => {
+                if self.have_accounts_of_one_vendor(a, b) {
+                    let (level, bits) = self.bits(field, Level::Apart, 0.0);
+                    reason(field, level, bits);
+                }
+                return;
+            }
             Field::Email => [Kind::Email, Kind::EmailWeak],
             Field::Phone => [Kind::Phone, Kind::PhoneWeak],
             _ => return,
@@ -72,6 +79,12 @@ impl Comparer<'_> {
         if let Some((level, bits)) = best {
             reason(field, level, bits);
         }
+    }
+
+    /// True where both hold an account of the same messenger: few people have two there.
+    fn have_accounts_of_one_vendor(&self, a: &View<'_>, b: &View<'_>) -> bool {
+        let scope = |it: &Feature| self.symbols.bytes(it.symbol()).split(|it| *it == b':').next();
+        a.of(Kind::Account).iter().any(|one| b.of(Kind::Account).iter().any(|other| scope(one) == scope(other)))
     }
 
     /// True of an address that its owner's surname stands in: many people of that name have such a one, each at another provider.

@@ -53,7 +53,7 @@ pub enum Field {
     Country,
     /// Company.
     Company,
-    /// Another given name, and nothing but what a household shares.
+    /// What a household shares, and the given name, by which it is told who of them it is.
     Household,
     /// A name, perhaps in one city, and nothing else.
     Namesake,
@@ -168,8 +168,10 @@ impl Comparer<'_> {
         let mut strangers = false;
         // What is neither name nor place; and of that, what a household does not share.
         let (mut telling, mut own, mut place) = (0, 0, 0);
+        let mut household = Household::default();
         let mut hear = |field: Field, level: Level, bits: i32| {
             total += bits;
+            household.hear(field, level, bits);
             match field {
                 Field::Given => strangers = level == Level::Apart,
                 _ if bits <= 0 => {}
@@ -185,7 +187,14 @@ impl Comparer<'_> {
         };
         self.describe(a, b, &mut hear);
         self.identify(a, b, people, &mut hear);
-        if strangers && own == 0 {
+        if household.is_likely {
+            let (level, given) = self.own_name(a, b).map_or((Level::Shared, 0), |level| self.bits(Field::Household, level, 0.0));
+            let most = self.prior() + self.bits(Field::Phone, Level::Shared, 0.0).1 + given + household.own;
+            if total > most {
+                reason(Field::Household, level, most - total);
+                total = most;
+            }
+        } else if strangers && own == 0 {
             let (level, bits) = self.bits(Field::Household, Level::Apart, 0.0);
             reason(Field::Household, level, bits);
             total += bits;
@@ -221,6 +230,27 @@ impl Comparer<'_> {
     fn birth(&self, one: Symbol, other: Symbol) -> Found {
         let level = if one == other { Level::Same } else { levels::date_level(&self.symbols.text(one), &self.symbols.text(other)) };
         self.bits(Field::Birth, level, self.frequency(one))
+    }
+}
+
+/// The other way to explain two records with a phone that several people are known by: they are two members of one household, who share surname and
+/// place as well, however rare these are. What speaks against that is their own alone. A mail address is shared more seldom than names are mangled.
+#[derive(Debug, Default)]
+struct Household {
+    /// They have such a phone.
+    is_likely: bool,
+    /// What all says that no household shares, but the given name.
+    own: i32,
+}
+
+impl Household {
+    fn hear(&mut self, field: Field, level: Level, bits: i32) {
+        match (field, level) {
+            (Field::Phone, Level::Shared) => self.is_likely = true,
+            (Field::Birth | Field::National | Field::Account | Field::Patronymic, _)
+            | (Field::Phone | Field::Email | Field::Username, Level::Same | Level::Apart) => self.own += bits,
+            _ => {}
+        }
     }
 }
 

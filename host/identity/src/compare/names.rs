@@ -12,15 +12,22 @@ use crate::weights::Weights;
 const UNLIKE: i32 = -2_500;
 
 impl Comparer<'_> {
-    /// True unless two names are those of two people: another given name that no day of birth makes good, or all of it different.
+    /// True unless two names are those of two people: another given name that no day of birth makes good, or all of it different. A surname that
+    /// was made of a given name does not make up for another one.
     #[must_use]
     pub fn may_be_one(&self, a: &View<'_>, b: &View<'_>) -> bool {
         let mut sum = 0;
         let mut strangers = false;
+        // Of names that are compared crosswise: all of them agree, and one so well that slips alone do not explain it.
+        let (mut turned, mut agree, mut close) = (false, true, false);
         self.names(a, b, &mut |field, level, bits| {
             sum += bits;
             strangers |= field == Field::Given && level == Level::Apart;
+            turned |= field == Field::Order;
+            agree &= level != Level::Apart;
+            close |= matches!(field, Field::Given | Field::Surname) && level <= Level::Close;
         });
+        strangers |= turned && !(agree && close) && self.differ(a.of(Kind::Given), b.of(Kind::Given));
         let birth = match (a.one(Kind::Birth), b.one(Kind::Birth)) {
             (Some(one), Some(other)) => self.birth(one, other).1.max(0),
             _ => 0,
@@ -29,18 +36,11 @@ impl Comparer<'_> {
     }
 
     pub(super) fn names(&self, a: &View<'_>, b: &View<'_>, reason: &mut impl FnMut(Field, Level, i32)) {
-        let (given, surname) = ((a.of(Kind::Given), b.of(Kind::Given)), (a.of(Kind::Surname), b.of(Kind::Surname)));
-        let straight = (self.words(Field::Given, given.0, given.1), self.words(Field::Surname, surname.0, surname.1));
-        let turned = (self.words(Field::Given, given.0, surname.1), self.words(Field::Surname, surname.0, given.1));
-        let sum = |pair: &(Option<Found>, Option<Found>)| pair.0.map_or(0, |it| it.1) + pair.1.map_or(0, |it| it.1);
-        let order = self.bits(Field::Order, Level::Turned, 0.0).1;
-        let chosen = if (turned.0.is_some() || turned.1.is_some()) && sum(&turned) + order > sum(&straight) {
+        let (order, chosen) = self.in_order(a, b);
+        if let Some(order) = order {
             reason(Field::Order, Level::Turned, order);
-            turned
-        } else {
-            straight
-        };
-        for (field, found) in [(Field::Given, chosen.0), (Field::Surname, chosen.1)] {
+        }
+        for (field, found) in [Field::Given, Field::Surname].into_iter().zip(chosen) {
             let kind = if field == Field::Given { Kind::Given } else { Kind::Surname };
             let found = found.or_else(|| self.in_address(field, kind, a, b)).or_else(|| self.in_address(field, kind, b, a));
             if let Some((level, bits)) = found {
@@ -51,6 +51,33 @@ impl Comparer<'_> {
             let (level, bits) = self.name(Field::Patronymic, one, other);
             reason(Field::Patronymic, level, bits);
         }
+    }
+
+    /// Given names and surnames side by side, straight or, where that agrees better, crosswise; and what it says that they had to be turned.
+    fn in_order(&self, a: &View<'_>, b: &View<'_>) -> (Option<i32>, [Option<Found>; 2]) {
+        let (given, surname) = ((a.of(Kind::Given), b.of(Kind::Given)), (a.of(Kind::Surname), b.of(Kind::Surname)));
+        let straight = [self.words(Field::Given, given.0, given.1), self.words(Field::Surname, surname.0, surname.1)];
+        let turned = [self.words(Field::Given, given.0, surname.1), self.words(Field::Surname, surname.0, given.1)];
+        let sum = |pair: &[Option<Found>; 2]| pair.iter().flatten().map(|it| it.1).sum::<i32>();
+        let order = self.bits(Field::Order, Level::Turned, 0.0).1;
+        let crosswise = turned.iter().any(Option::is_some) && sum(&turned) + order > sum(&straight);
+        if crosswise { (Some(order), turned) } else { (None, straight) }
+    }
+
+    /// How well that part of two names agrees which tells the members of a household apart. They share one word of their names; where nobody knows
+    /// which, it is the one that agrees better. None where one of them lacks it.
+    pub(super) fn own_name(&self, a: &View<'_>, b: &View<'_>) -> Option<Level> {
+        let level = |one: &[Feature], other: &[Feature]| self.words(Field::Given, one, other).map(|it| it.0);
+        let (given, surname) = ((a.of(Kind::Given), b.of(Kind::Given)), (a.of(Kind::Surname), b.of(Kind::Surname)));
+        if self.in_order(a, b).0.is_some() {
+            return Some(level(given.0, surname.1)?.max(level(surname.0, given.1)?));
+        }
+        // Красилева Ирина and Красилева Анна, both with the surname first.
+        if self.differ(surname.0, surname.1) {
+            return Some(Level::Apart);
+        }
+        let written = || [(a, b), (b, a)].into_iter().find_map(|(one, other)| self.in_address(Field::Given, Kind::Given, one, other));
+        level(given.0, given.1).or_else(|| written().map(|it| it.0))
     }
 
     /// A name that one record lacks, but that stands in its mail address before the @, and is a name of the other.
@@ -112,6 +139,13 @@ impl Comparer<'_> {
         self.bits(field, slips, often)
     }
 
+    /// True where each of these given names is known to be another than each of those. A surname that was made of one is then no slip of the
+    /// fingers: Пётр Иванов is not Иван Петров, nor Анна Петрова Пётр Кузнецов.
+    fn differ(&self, these: &[Feature], those: &[Feature]) -> bool {
+        let apart = |one: &Feature| those.iter().all(|other| matches!(self.forms(one.symbol(), other.symbol()), Forms::Different));
+        !these.is_empty() && !those.is_empty() && these.iter().all(apart)
+    }
+
     /// Whether two given names are forms of one, as far as the shipped list knows both.
     fn forms(&self, one: Symbol, other: Symbol) -> Forms {
         let names = GivenNames::shipped();
@@ -155,13 +189,27 @@ mod tests {
 
     #[test]
     fn one_persons_names_and_two_peoples() {
-        for (one, other) in
-            [("Иван Петров", "Ivan Petrov"), ("Ваня Петров", "Петров Иван"), ("Анна", ""), ("Анна", "Анна Петрова"), ("❤", "Bob")]
-        {
+        for (one, other) in [
+            ("Иван Петров", "Ivan Petrov"),
+            ("Ваня Петров", "Петров Иван"),
+            ("Анна", ""),
+            ("Анна", "Анна Петрова"),
+            ("❤", "Bob"),
+            ("Щукин Иван", "Ivan Shchukin"),
+            ("Smith Bob", "Bob Smith"),
+            ("Леннокс Кайл", "Кайл Ленокс"),
+        ] {
             assert!(same_name(one, other) && same_name(other, one), "{one}, {other}");
         }
-        for (one, other) in [("Иван Петров", "Мария Петрова"), ("Иван", "Мария"), ("Bob Smith", "Anna Lee")]
-        {
+        for (one, other) in [
+            ("Иван Петров", "Мария Петрова"),
+            ("Иван", "Мария"),
+            ("Bob Smith", "Anna Lee"),
+            ("Пётр Кузнецов", "Анна Петрова"),
+            ("Пётр Иванов", "Иван Петров"),
+            ("Petr Ivanov", "Иван Петров"),
+            ("John Peterson", "Peter Johnson"),
+        ] {
             assert!(!same_name(one, other) && !same_name(other, one), "{one}, {other}");
         }
     }

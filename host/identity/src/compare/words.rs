@@ -55,7 +55,9 @@ impl Reason {
     #[must_use]
     pub fn words(&self) -> String {
         match (self.field, self.level) {
-            (Field::Household, _) => "another given name, and nothing but what a household shares".to_owned(),
+            (Field::Household, Level::Apart) => "another given name, and nothing but what a household shares".to_owned(),
+            (Field::Household, Level::Shared) => "no given name says who of those who share the phone it is".to_owned(),
+            (Field::Household, _) => "surname and place say nothing of who of those who share the phone it is".to_owned(),
             (Field::Namesake, Level::Apart) => "a name alone joins nobody".to_owned(),
             (Field::Namesake, _) => "a name and a place, which namesakes share".to_owned(),
             (Field::Phone, Level::Part) => "phone: the same, but on a line that several may answer, or read out of a text".to_owned(),

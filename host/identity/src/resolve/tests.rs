@@ -179,6 +179,34 @@ fn a_familys_phone_joins_nobody() {
 }
 
 #[test]
+fn a_rare_surname_says_nothing_of_who_of_a_household_it_is() {
+    let of = |given: &str, surname: &str, birth: &str| Record {
+        given_name: given.into(),
+        surname: surname.into(),
+        birth_date: birth.into(),
+        ..person("", "+79123456789", "", "Казань")
+    };
+    let mut engine = engine();
+    for (at, (given, surname, birth)) in [
+        ("Михаил", "Калербов", "1994-03-14"),
+        ("Олег", "Калербов", "1990-04-02"),
+        ("Калербова", "Екатерина", ""),
+        ("Калербова", "Ирина", ""),
+        ("Марина", "Калербова", ""),
+        ("Миша", "Калербов", ""),
+        ("Ирина", "Калербова", ""),
+        ("", "Калербов", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        engine.add(id(at), &of(given, surname, birth));
+    }
+    let persons: Vec<_> = (0..8).map(|at| engine.person(id(at))).collect();
+    assert_eq!(persons, [0, 1, 2, 3, 4, 0, 3, 7].map(|at| Some(id(at))), "the given name tells, wherever it stands");
+}
+
+#[test]
 fn a_persons_word_stands() {
     let mut engine = engine();
     engine.answer(id(1), id(2), Some(Verdict::Different));
