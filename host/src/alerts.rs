@@ -1,7 +1,8 @@
-//! Notices what people must hear of, and tells it by webhook, signed as Standard Webhooks (<https://www.standardwebhooks.com>).
+//! Notices what people must hear of, and tells it: by webhook, signed as Standard Webhooks (<https://www.standardwebhooks.com>), and as a
+//! message in conversations of any messenger or mail box.
 //!
-//! Every hub on a database looks; an alert is one row all the same. It is told until it was taken, perhaps twice, always with the same
-//! `webhook-id`.
+//! Every hub on a database looks; an alert is one row all the same. It is told until it was taken: the webhook perhaps twice, always with
+//! the same `webhook-id`; the message once, by its idempotency key.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::AlertConfig;
 use crate::hub::Hub;
 use crate::ids::ConnectionId;
+use crate::operations::{OperationError, Outgoing};
+use crate::plugin::tls;
 use crate::rules::alert::{self, Facts, Talk};
 use crate::store::StoreError;
 use crate::store::alerts::Alert;
@@ -29,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks until `stop`.
 pub async fn watch(hub: Hub, stop: CancellationToken) {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).no_proxy().build();
+    let client = tls::http().timeout(PATIENCE).build();
     let mut looks = tokio::time::interval(Duration::from_secs(hub.config.alerts.look_seconds.max(1)));
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -52,6 +55,7 @@ async fn look(hub: &Hub) -> Result<(), StoreError> {
     let (store, now) = (&hub.store, hub.store.clock.now_ms());
     let oldest: HashMap<_, _> = store.oldest_waiting().await?.into_iter().collect();
     let (mut holds, before) = (store.holds().await?, store.talks().await?);
+    let mut quarantines = store.quarantines().await?;
     let tries = store.tries_since(now - TRIES_MS).await?;
     let received: HashMap<String, i64> = store.all_sums().await?.into_iter().map(|it| (it.connection, it.received)).collect();
     let rule = hub.config.alerts.rule();
@@ -68,6 +72,7 @@ async fn look(hub: &Hub) -> Result<(), StoreError> {
         let talk = talks.get(&id).copied().unwrap_or_default();
         let facts = Facts {
             broken: if let ConnectionState::Broken { reason } = &connection.state { Some(reason.clone()) } else { None },
+            quarantine: quarantines.remove(&id).map(|it| it.quarantine.reason),
             hold: holds.remove(&id),
             oldest_ms: oldest.get(&id).map(|it| now - it),
             tries: tries.get(&id).copied().unwrap_or_default(),
@@ -105,6 +110,10 @@ async fn tell(hub: &Hub, client: &reqwest::Client) {
             tracing::warn!(alert.id = %alert.id, error = %error, "an alert could not be told; it is tried again");
             return;
         }
+        if let Err(error) = write(hub, config, &alert, connection).await {
+            tracing::warn!(alert.id = %alert.id, error = %error, "an alert could not be put into the outbox; it is tried again");
+            return;
+        }
         if let Err(error) = hub.store.told(&alert).await {
             return tracing::warn!(alert.id = %alert.id, error = %error, "that an alert was told could not be noted; it is told again");
         }
@@ -139,9 +148,42 @@ async fn post(
     if answer.status().is_success() { Ok(()) } else { Err(TellError::Status(answer.status().as_u16())) }
 }
 
+/// Puts the alert into the outbox of each conversation that hears of alerts. A conversation that cannot is no reason not to tell the others.
+async fn write(hub: &Hub, config: &AlertConfig, alert: &Alert, connection: Option<&Connection>) -> Result<(), StoreError> {
+    let Some(connection) = connection.filter(|it| it.workspace == hub.workspace.id) else { return Ok(()) };
+    for id in &config.conversations {
+        let found = hub.store.conversation(hub.workspace.id, *id).await?;
+        // Through itself a broken connection tells nothing, and what it then has waiting would be the next alert.
+        if found.is_some_and(|it| it.connection == alert.connection.to_string()) {
+            continue;
+        }
+        let message = Outgoing { text: Some(text(alert, &connection.name, &connection.connector)), ..Outgoing::default() };
+        let key = format!("alert:{}:{}:{id}", alert.id, part(alert));
+        match hub.send_message(hub.workspace.id, *id, message, Some(key)).await {
+            Ok(_) => {}
+            Err(OperationError::Store(error)) => return Err(error),
+            Err(error) => tracing::error!(conversation = %id, error = %error, "alerts cannot be written there: see alerts.conversations"),
+        }
+    }
+    Ok(())
+}
+
+/// What people read.
+fn text(alert: &Alert, name: &str, connector: &str) -> String {
+    match alert.ended_at {
+        None => format!("{name} ({connector}): {}\n{}, since {}", alert.reason, alert.kind, alert.since),
+        Some(at) => format!("{name} ({connector}) is well again\n{}, from {} to {at}", alert.kind, alert.since),
+    }
+}
+
+/// Which of the two messages of an alert is due.
+fn part(alert: &Alert) -> &'static str {
+    if alert.ended_at.is_some() { "ended" } else { "opened" }
+}
+
 /// Id and body of a webhook. The connection's id is cut: for some vendors it is the only secret.
 fn message(alert: &Alert, connection: Option<&Connection>, now: patchbay_schemas::Timestamp) -> (String, String) {
-    let (kind, part) = if alert.ended_at.is_some() { ("alert.ended", "ended") } else { ("alert.opened", "opened") };
+    let part = part(alert);
     let data = json!({
         "id": alert.id,
         "kind": alert.kind,
@@ -150,7 +192,7 @@ fn message(alert: &Alert, connection: Option<&Connection>, now: patchbay_schemas
         "ended_at": alert.ended_at,
         "reason": alert.reason,
     });
-    (format!("{}_{part}", alert.id), json!({ "type": kind, "timestamp": now, "data": data }).to_string())
+    (format!("{}_{part}", alert.id), json!({ "type": format!("alert.{part}"), "timestamp": now, "data": data }).to_string())
 }
 
 fn sign(key: &[u8], id: &str, seconds: &str, body: &str) -> String {
@@ -163,6 +205,25 @@ mod tests {
     use super::*;
 
     /// The specification's own example.
+    #[test]
+    fn people_read_what_is_wrong_where_and_when_it_was_over() {
+        let since: patchbay_schemas::Timestamp = "2026-03-14T09:31:53Z".parse().unwrap();
+        let alert = Alert {
+            id: "alr_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+            connection: "cxn_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+            kind: "down".to_owned(),
+            since,
+            reason: "http.timeout: no answer".to_owned(),
+            ended_at: None,
+        };
+        assert_eq!(
+            text(&alert, "Sales bot", "telegram"),
+            "Sales bot (telegram): http.timeout: no answer\ndown, since 2026-03-14T09:31:53Z"
+        );
+        let ended = Alert { ended_at: Some(since), ..alert };
+        assert!(text(&ended, "Sales bot", "telegram").starts_with("Sales bot (telegram) is well again\n"));
+    }
+
     #[test]
     fn a_signature_is_the_standards() {
         let config = AlertConfig { secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(), ..AlertConfig::default() };

@@ -107,10 +107,18 @@ impl Writer {
             let current = self.registry.current();
             let contexts = &current.contexts;
             let outcomes = match self.store.ingest(&intakes, contexts, self.shard).await {
-                Ok(committed) => committed.into_iter().map(Some).collect(),
+                Ok(committed) => {
+                    self.store.note_written();
+                    committed.into_iter().map(Some).collect()
+                }
                 Err(error) => {
                     tracing::error!(error = %error, deliveries = intakes.len(), "a batch could not be committed; its deliveries are tried one by one");
-                    self.one_by_one(&intakes, contexts).await
+                    let outcomes = self.one_by_one(&intakes, contexts).await;
+                    // One poison among good ones says nothing of the database.
+                    if outcomes.iter().all(Option::is_none) {
+                        self.store.note_refused(intakes.iter().map(|it| it.body.len()).max().unwrap_or(0));
+                    }
+                    outcomes
                 }
             };
             self.wake.notify_waiters();

@@ -1,24 +1,35 @@
 //! The hub's own configuration: built-in defaults, then `patchbay.toml`, then `PATCHBAY_…` in the environment.
 
-use std::collections::BTreeMap;
+mod sections;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use patchbay_schemas::command::NewRecord;
 use serde::Deserialize;
 
+pub use self::sections::{
+    AlertConfig, DeliveryConfig, InstallConfig, IntakeConfig, LogConfig, LogFormat, PeopleConfig, QuarantineConfig, RetentionConfig,
+    SecretsConfig, WebhookConfig, WorkspaceConfig,
+};
 use crate::package::public_key;
-use crate::rules::alert::Rule;
 use crate::rules::breaker::BreakerRule;
-use crate::rules::delivery::{Delivery, DeliverySettings, SettingError};
+use crate::rules::delivery::{Delivery, SettingError};
 use crate::rules::ingest::Settings;
+use crate::rules::ingest::returning::{Fault, Returning};
 use crate::rules::retry::Backoff;
-use crate::secrets::{MasterKey, SecretError};
+use crate::secrets::{KeySource, MasterKey, SecretError};
 
 /// What `up` writes: every setting with its default and what it means.
 pub const COMMENTED: &str = include_str!("../patchbay.toml");
+
+/// Most failures that a quarantine may wait for: so many moments are remembered for each connection.
+const MOST_FAILURES: u32 = 10_000;
+
+/// Longest time between two looks whether a webhook stands: a week.
+const MOST_CHECK_SECONDS: u32 = 604_800;
+
+/// Most deliveries of a connection that are read in shadow.
+const MOST_SHADOWS: u32 = 10_000;
 
 /// The hub's own configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,120 +45,30 @@ pub struct Config {
     pub connectors: PathBuf,
     /// Folder of compiled connectors.
     pub cache: PathBuf,
-    /// File of the master key; `PATCHBAY_KEY` in the environment wins.
-    pub key_file: PathBuf,
     /// This hub's name among those that share one database.
     pub name: String,
+    /// What secrets are sealed with.
+    pub secrets: SecretsConfig,
     /// The first workspace.
     pub workspace: WorkspaceConfig,
     /// Limits of what is taken in.
     pub intake: IntakeConfig,
     /// How commands are tried again.
     pub delivery: DeliveryConfig,
+    /// When a version of a connector is left alone in a connection.
+    pub quarantine: QuarantineConfig,
+    /// How long what is not needed day by day is kept.
+    pub retention: RetentionConfig,
     /// Who is one person.
     pub people: PeopleConfig,
     /// Whose connectors may be installed.
     pub install: InstallConfig,
+    /// What vendors are told of where to post.
+    pub webhooks: WebhookConfig,
     /// What people are told of, and where.
     pub alerts: AlertConfig,
     /// What is logged and how.
     pub log: LogConfig,
-}
-
-/// What people are told of, and where.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AlertConfig {
-    /// Where alerts are posted; empty: nowhere.
-    pub url: String,
-    /// What they are signed with: `whsec_` and base64; empty: nothing. `PATCHBAY_ALERTS_SECRET` in the environment wins.
-    pub secret: String,
-    /// Minutes after which the oldest command that waits is told of.
-    pub waiting_minutes: u32,
-    /// Share of the last quarter of an hour's tries that failed, percent, from which on it is told of.
-    pub failing_percent: u8,
-    /// Seconds between two looks.
-    pub look_seconds: u64,
-}
-
-/// The first workspace.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WorkspaceConfig {
-    /// Shown to people.
-    pub name: String,
-    /// ISO 3166 country of phones that are written without a country code.
-    pub region: String,
-    /// Who answers for new leads; empty: nobody yet.
-    pub responsible: String,
-    /// Minutes within which a person who turned to us is contacted.
-    pub contact_within_minutes: u32,
-    /// When a sink makes a record for a lead that it has none of.
-    pub new_record: NewRecord,
-}
-
-/// Limits of what is taken in.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct IntakeConfig {
-    /// Most deliveries between their receipt and their commit; further ones get 503.
-    pub waiting: usize,
-    /// Most bytes of bodies between receipt and commit; further ones get 503.
-    pub waiting_bytes: usize,
-}
-
-/// How commands are tried again.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeliveryConfig {
-    /// Longest wait after the first failure, milliseconds; it doubles.
-    pub first_wait_ms: i64,
-    /// Longest wait of all, milliseconds.
-    pub longest_wait_ms: i64,
-    /// Tries after which a command becomes a dead letter.
-    pub tries: i64,
-    /// Leads or conversations in a row that must find a vendor down before it is left alone; 0: never.
-    pub breaker_failures: u32,
-    /// Longest wait between two probes of a vendor that is down, milliseconds.
-    pub breaker_longest_wait_ms: i64,
-}
-
-/// Who is one person.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PeopleConfig {
-    /// Whether new contacts are compared with all others; without it only strong identities join.
-    pub matching: bool,
-}
-
-/// Whose connectors may be installed.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct InstallConfig {
-    /// Public keys (base64 of Ed25519) by the publisher's name.
-    pub publishers: BTreeMap<String, String>,
-    /// True: what nobody named here has signed may be installed too.
-    pub unsigned: bool,
-}
-
-/// What is logged and how.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,patchbay_host::deliver=debug`.
-    pub level: String,
-    /// `text` or `json`
-    pub format: LogFormat,
-}
-
-/// How a line of the log looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one JSON object a line.
-    Json,
 }
 
 /// Why the configuration cannot be used.
@@ -197,75 +118,19 @@ impl Default for Config {
             database: "sqlite:data/patchbay.db".to_owned(),
             connectors: PathBuf::from("data/connectors"),
             cache: PathBuf::from("data/cache"),
-            key_file: PathBuf::from("data/patchbay.key"),
             name: "hub".to_owned(),
+            secrets: SecretsConfig::default(),
             workspace: WorkspaceConfig::default(),
             intake: IntakeConfig::default(),
             delivery: DeliveryConfig::default(),
+            quarantine: QuarantineConfig::default(),
+            retention: RetentionConfig::default(),
             people: PeopleConfig::default(),
             install: InstallConfig::default(),
+            webhooks: WebhookConfig::default(),
             alerts: AlertConfig::default(),
             log: LogConfig::default(),
         }
-    }
-}
-
-impl Default for AlertConfig {
-    fn default() -> Self {
-        Self { url: String::new(), secret: String::new(), waiting_minutes: 30, failing_percent: 50, look_seconds: 30 }
-    }
-}
-
-impl std::fmt::Debug for AlertConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url: _, secret: _, waiting_minutes, failing_percent, look_seconds } = self;
-        write!(f, "AlertConfig {{ {waiting_minutes} min, {failing_percent} %, {look_seconds} s }}")
-    }
-}
-
-impl AlertConfig {
-    /// When an alert is due.
-    #[must_use]
-    pub fn rule(&self) -> Rule {
-        Rule { waiting_ms: i64::from(self.waiting_minutes) * 60_000, failing_percent: self.failing_percent.into() }
-    }
-
-    /// The key that webhooks are signed with. None: there is none.
-    #[must_use]
-    pub fn key(&self) -> Option<Vec<u8>> {
-        BASE64_STANDARD.decode(self.secret.strip_prefix("whsec_")?).ok().filter(|it| !it.is_empty())
-    }
-}
-
-impl Default for WorkspaceConfig {
-    fn default() -> Self {
-        let Settings { contact_within_minutes, new_record, .. } = Settings::default();
-        Self { name: "Main".to_owned(), region: "RU".to_owned(), responsible: String::new(), contact_within_minutes, new_record }
-    }
-}
-
-impl Default for IntakeConfig {
-    fn default() -> Self {
-        Self { waiting: 1_024, waiting_bytes: 64 << 20 }
-    }
-}
-
-impl Default for DeliveryConfig {
-    fn default() -> Self {
-        let Backoff { first_ms, longest_ms, tries } = Backoff::default();
-        Self { first_wait_ms: first_ms, longest_wait_ms: longest_ms, tries, breaker_failures: 5, breaker_longest_wait_ms: 300_000 }
-    }
-}
-
-impl Default for PeopleConfig {
-    fn default() -> Self {
-        Self { matching: true }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
     }
 }
 
@@ -306,8 +171,13 @@ impl Config {
     }
 
     fn anchor(&mut self, folder: &Path) {
-        for path in [&mut self.connectors, &mut self.cache, &mut self.key_file] {
+        for path in [&mut self.connectors, &mut self.cache] {
             *path = folder.join(&path);
+        }
+        for source in self.secrets.former_keys.iter_mut().chain([&mut self.secrets.key]) {
+            if let KeySource::File(path) = source {
+                *path = folder.join(&path);
+            }
         }
         if let Some(file) = self.database.strip_prefix("sqlite:").map(|it| it.trim_start_matches("//").to_owned()) {
             self.database = format!("sqlite:{}", folder.join(file).display());
@@ -322,6 +192,9 @@ impl Config {
         if self.workspace.region.len() != 2 || !self.workspace.region.chars().all(|it| it.is_ascii_uppercase()) {
             return wrong("workspace.region", self.workspace.region.clone(), "two capital letters of ISO 3166, such as RU, KZ or DE");
         }
+        if let Err(Fault { rule, allowed }) = Returning::check(&self.workspace.returning) {
+            return wrong("workspace.returning", format!("rule {rule}"), allowed);
+        }
         if self.intake.waiting == 0 {
             return wrong("intake.waiting", "0".to_owned(), "at least 1");
         }
@@ -331,6 +204,21 @@ impl Config {
                 format!("{name} = {key}"),
                 "the text that `patchbay connector key` prints: base64 of 32 bytes",
             );
+        }
+        if self.install.shadow > MOST_SHADOWS {
+            return wrong("install.shadow", self.install.shadow.to_string(), "0 to 10000");
+        }
+        if self.quarantine.failures > MOST_FAILURES {
+            return wrong("quarantine.failures", self.quarantine.failures.to_string(), "0 to 10000");
+        }
+        if self.quarantine.first_wait_seconds == 0 {
+            return wrong("quarantine.first_wait_seconds", "0".to_owned(), "at least 1");
+        }
+        if !(1..=MOST_CHECK_SECONDS).contains(&self.webhooks.check_seconds) {
+            return wrong("webhooks.check_seconds", self.webhooks.check_seconds.to_string(), "1 to 604800 (a week)");
+        }
+        if self.is_public() && !reqwest::Url::parse(&self.public_url).is_ok_and(|it| matches!(it.scheme(), "http" | "https")) {
+            return wrong("public_url", self.public_url.clone(), "an address such as https://hub.example.com");
         }
         if !self.alerts.secret.is_empty() && self.alerts.key().is_none() {
             return wrong("alerts.secret", "…".to_owned(), "whsec_ and the key in base64, as Standard Webhooks writes it");
@@ -344,18 +232,29 @@ impl Config {
         Ok(())
     }
 
+    /// True where the hub knows the address under which vendors reach it.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        !self.public_url.is_empty()
+    }
+
     /// The address under which vendors reach the hub, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
         if self.public_url.is_empty() { format!("http://{}", self.listen) } else { self.public_url.trim_end_matches('/').to_owned() }
     }
 
-    /// The master key from the environment, else from the key file.
+    /// The master key from the environment, else from where the configuration says; a file that is not there is made.
     pub fn master_key(&self) -> Result<MasterKey, SecretError> {
         match std::env::var("PATCHBAY_KEY") {
             Ok(text) => MasterKey::from_text(&text, "PATCHBAY_KEY"),
-            Err(_) => MasterKey::from_file_or_new(&self.key_file),
+            Err(_) => self.secrets.key.read_or_new(),
         }
+    }
+
+    /// The master keys that this hub had before.
+    pub fn former_keys(&self) -> Result<Vec<MasterKey>, SecretError> {
+        self.secrets.former_keys.iter().map(KeySource::read).collect()
     }
 
     /// What the first workspace decides about its leads.
@@ -363,8 +262,8 @@ impl Config {
     pub fn settings(&self) -> Settings {
         let name = self.workspace.responsible.trim();
         let responsible = (!name.is_empty()).then(|| patchbay_schemas::Responsible { id: None, name: name.to_owned() });
-        let WorkspaceConfig { contact_within_minutes, new_record, .. } = self.workspace;
-        Settings { responsible, contact_within_minutes, new_record }
+        let WorkspaceConfig { contact_within_minutes, new_record, ref returning, ref trusted, .. } = self.workspace;
+        Settings { responsible, contact_within_minutes, new_record, returning: returning.clone(), trusted: trusted.clone() }
     }
 
     /// How commands are delivered, where a connection does not say otherwise.
@@ -374,20 +273,6 @@ impl Config {
         let backoff = Backoff { first_ms: first_wait_ms, longest_ms: longest_wait_ms, tries };
         let probes = Backoff { first_ms: first_wait_ms, longest_ms: breaker_longest_wait_ms, tries: i64::MAX };
         Delivery { backoff, breaker: BreakerRule { failures: usize::try_from(breaker_failures).unwrap_or(usize::MAX), probes } }
-    }
-}
-
-impl DeliveryConfig {
-    fn settings(&self) -> DeliverySettings {
-        DeliverySettings {
-            first_wait_ms: Some(self.first_wait_ms),
-            longest_wait_ms: Some(self.longest_wait_ms),
-            tries: Some(self.tries),
-            breaker_failures: Some(self.breaker_failures),
-            breaker_longest_wait_ms: Some(self.breaker_longest_wait_ms),
-            rate_limits: None,
-            new_record: None,
-        }
     }
 }
 
@@ -430,6 +315,8 @@ mod tests {
     fn a_publishers_key_that_is_none_is_named() {
         let config: Config = toml::from_str("[install.publishers]\nacme = 'AAAA'").unwrap();
         assert!(config.check().unwrap_err().to_string().contains("acme = AAAA"));
+        let config: Config = toml::from_str("[install]\nshadow = 10001").unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("0 to 10000"));
         let config: Config = toml::from_str("[install.publishers]\nacme = 'Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE='").unwrap();
         assert!(config.check().is_ok());
     }
@@ -444,6 +331,18 @@ mod tests {
         assert!(error.contains("whsec_") && !error.contains("hunter2"), "{error}");
         let error = Config { delivery, ..Config::default() }.check().unwrap_err().to_string();
         assert!(error.contains("tries = 0") && error.contains("1 to 10000"), "{error}");
+        let rules = "[[workspace.returning]]\nthen = 'join'\n[[workspace.returning]]\nstage = ['lead']\nthen = 'reopen'";
+        let error = toml::from_str::<Config>(rules).unwrap().check().unwrap_err().to_string();
+        assert!(error.contains("workspace.returning = rule 2") && error.contains("closed lead"), "{error}");
+        let quarantine = QuarantineConfig { failures: 10_001, ..QuarantineConfig::default() };
+        let error = Config { quarantine, ..Config::default() }.check().unwrap_err().to_string();
+        assert!(error.contains("quarantine.failures = 10001") && error.contains("0 to 10000"), "{error}");
+        for check_seconds in [0, MOST_CHECK_SECONDS + 1] {
+            let error = Config { webhooks: WebhookConfig { check_seconds }, ..Config::default() }.check().unwrap_err().to_string();
+            assert!(error.contains("webhooks.check_seconds") && error.contains("604800"), "{error}");
+        }
+        let error = Config { public_url: "hub.example.com".to_owned(), ..Config::default() }.check().unwrap_err().to_string();
+        assert!(error.contains("public_url = hub.example.com") && error.contains("https://hub.example.com"), "{error}");
         let error = config.check().unwrap_err().to_string();
         assert!(error.contains("workspace.region") && error.contains("Russia") && error.contains("ISO 3166"), "{error}");
     }

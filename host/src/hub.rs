@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use patchbay_schemas::Timestamp;
+
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::keys::{KeyError, Keyring};
 use crate::plugin::{CompileCache, Runtime};
 use crate::registry::Registry;
-use crate::secrets::{MasterKey, SecretError};
+use crate::secrets::SecretError;
+use crate::store::connections::Connection;
 use crate::store::workspaces::Workspace;
 use crate::store::{Store, StoreError};
 
@@ -22,10 +26,12 @@ pub struct Hub {
     pub catalogue: Arc<Catalogue>,
     /// The connections that run in this process.
     pub registry: Arc<Registry>,
-    /// Every secret is sealed with it.
-    pub key: MasterKey,
+    /// What secrets are sealed with.
+    pub keys: Arc<Keyring>,
     /// The first workspace: the one that commands work in.
     pub workspace: Workspace,
+    /// Who asks: `cli:<user>`, an API token's id, or `hub`. It signs what changes.
+    pub author: Arc<str>,
 }
 
 /// Why the hub cannot be opened.
@@ -34,6 +40,9 @@ pub enum OpenError {
     /// No master key.
     #[error(transparent)]
     Key(#[from] SecretError),
+    /// The master key is another one.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// No plugin host.
     #[error("the plugin host cannot start: {0:#}")]
     Plugin(wasmtime::Error),
@@ -48,13 +57,32 @@ impl Hub {
         // One TLS provider for everything; a second call finds it there already.
         drop(rustls::crypto::ring::default_provider().install_default());
         let key = config.master_key()?;
+        let masters = std::iter::once(key.clone()).chain(config.former_keys()?).collect();
         let runtime = Runtime::new(CompileCache::new(config.cache.clone(), key.cache_key())).map_err(OpenError::Plugin)?;
         let catalogue = Arc::new(Catalogue::new(config.connectors.clone(), runtime));
         let store = Store::open(&config.database, clock).await?;
+        let keys = Arc::new(Keyring::open(store.clone(), masters).await?);
         let workspace = store.first_workspace(&config.workspace.name, &config.workspace.region, &config.settings()).await?;
         let workspace = follow_config(&store, &config, workspace).await?;
-        let registry = Arc::new(Registry::new(store.clone(), Arc::clone(&catalogue), key.clone()));
-        Ok(Self { config: Arc::new(config), store, catalogue, registry, key, workspace })
+        let registry = Arc::new(Registry::new(store.clone(), Arc::clone(&catalogue), Arc::clone(&keys), &config));
+        Ok(Self { config: Arc::new(config), store, catalogue, registry, keys, workspace, author: "hub".into() })
+    }
+
+    /// The same hub for whoever asks.
+    #[must_use]
+    pub fn by(&self, author: impl std::fmt::Display) -> Self {
+        Self { author: author.to_string().into(), ..self.clone() }
+    }
+
+    /// A vendor that was asked at `asked_at` refused the credential: the connection waits for a new one, unless another is there by now.
+    pub(crate) async fn credential_refused(&self, connection: &Connection, asked_at: Timestamp, reason: &str) -> Result<(), StoreError> {
+        let id = connection.id;
+        if self.store.break_connection(connection, asked_at, reason).await? {
+            tracing::error!(connection.id = %id, "the vendor refused the credential: the connection waits for a new one");
+        } else {
+            tracing::info!(connection.id = %id, "the vendor refused a credential that is replaced by now");
+        }
+        Ok(())
     }
 }
 

@@ -57,6 +57,10 @@ pub enum Alert {}
 pub enum Merge {}
 /// Names a question.
 pub enum Question {}
+/// Names a link.
+pub enum Link {}
+/// Names a line of the audit.
+pub enum Audit {}
 
 impl Named for Workspace {
     const PREFIX: &'static str = "wsp";
@@ -97,8 +101,14 @@ impl Named for Alert {
 impl Named for Merge {
     const PREFIX: &'static str = "mrg";
 }
+impl Named for Link {
+    const PREFIX: &'static str = "lnk";
+}
 impl Named for Question {
     const PREFIX: &'static str = "qst";
+}
+impl Named for Audit {
+    const PREFIX: &'static str = "aud";
 }
 
 /// `wsp_…`
@@ -127,8 +137,12 @@ pub type TokenId = Id<Token>;
 pub type AlertId = Id<Alert>;
 /// `mrg_…`
 pub type MergeId = Id<Merge>;
+/// `lnk_…`
+pub type LinkId = Id<Link>;
 /// `qst_…`
 pub type QuestionId = Id<Question>;
+/// `aud_…`
+pub type AuditId = Id<Audit>;
 
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
@@ -217,6 +231,21 @@ impl<'de, K: Named> serde::Deserialize<'de> for Id<K> {
     }
 }
 
+impl<K> Id<K> {
+    /// An id before every one that is made at this time or later, milliseconds since 1970 UTC.
+    #[must_use]
+    pub fn first_of(ms: i64) -> Self {
+        Self { ulid: Ulid::from_parts(u64::try_from(ms).unwrap_or(0), 0), kind: PhantomData }
+    }
+}
+
+/// The number of an id of any kind. None: the text is no id.
+#[must_use]
+pub fn number(text: &str) -> Option<u128> {
+    let (_, ulid) = text.split_once('_')?;
+    Ulid::from_string(ulid).ok().map(|it| it.0)
+}
+
 /// Makes ids that rise also within one millisecond.
 pub struct Ids {
     clock: Clock,
@@ -228,6 +257,19 @@ impl Ids {
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { clock, last: Mutex::new(Ulid::nil()) }
+    }
+
+    /// From now on ids sort after this number.
+    pub fn rise_above(&self, number: u128) {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *last = (*last).max(Ulid(number));
+    }
+
+    /// By how many milliseconds the newest id is ahead of the clock; less than zero: it is behind, as it should be.
+    #[must_use]
+    pub fn ahead_ms(&self) -> i64 {
+        let last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).timestamp_ms();
+        i64::try_from(last).unwrap_or(i64::MAX).saturating_sub(self.clock.now_ms())
     }
 
     /// The next id.
@@ -268,6 +310,19 @@ mod tests {
         made.extend((0..100).map(|_| ids.next::<Lead>()));
         assert!(made.is_sorted_by(|a, b| a < b));
         assert!(made.iter().map(ToString::to_string).is_sorted());
+    }
+
+    #[test]
+    fn ids_rise_above_those_that_were_there_when_the_clock_was_set_back_meanwhile() {
+        let clock = Clock::at(Timestamp::from_second(1_700_000_000).unwrap());
+        let before: OutboxId = Ids::new(clock).next();
+        let ids = Ids::new(Clock::at(Timestamp::from_second(1_600_000_000).unwrap()));
+        assert!(ids.next::<Outbox>() < before);
+        ids.rise_above(number(&before.to_string()).unwrap());
+        assert_eq!(ids.ahead_ms(), 100_000_000_000);
+        let after: Vec<OutboxId> = (0..100).map(|_| ids.next()).collect();
+        assert!(after[0] > before && after.is_sorted_by(|a, b| a < b));
+        assert_eq!((number("nothing"), number("out_1")), (None, None));
     }
 
     #[test]

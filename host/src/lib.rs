@@ -1,7 +1,10 @@
 //! The Patchbay hub: connectors in, leads out, nothing lost.
 
 pub mod alerts;
+pub mod audit;
+pub mod calls;
 pub mod catalogue;
+pub mod cli;
 pub mod clock;
 pub mod committer;
 pub mod config;
@@ -11,6 +14,10 @@ pub mod example;
 pub mod http;
 pub mod hub;
 pub mod ids;
+pub mod import;
+pub mod keys;
+pub mod mapping;
+pub mod oauth2;
 pub mod operations;
 pub mod pace;
 pub mod package;
@@ -18,13 +25,19 @@ pub mod people;
 pub mod plugin;
 pub mod poll;
 pub mod reading;
+pub mod registration;
 pub mod registry;
+pub mod replay;
+pub mod retention;
 pub mod rules;
 pub mod secrets;
 pub mod serve;
 pub mod setup;
+pub mod shadow;
 pub mod shelf;
 pub mod store;
+pub mod stream;
+pub mod sync;
 
 /// Deliveries are many small pieces of text on several threads, which the system's allocator is slow at.
 #[global_allocator]

@@ -1,10 +1,7 @@
 //! `patchbay`: the hub and its command line.
 #![forbid(unsafe_code)]
 
-mod builder;
-mod cli;
-mod toolchain;
-
 fn main() -> std::process::ExitCode {
-    cli::main()
+    // The library has all of it: what a program polls of a library's futures is compiled once more for the program.
+    patchbay_host::cli::main()
 }

@@ -1,6 +1,6 @@
 //! What people ask of the hub: the same operations behind the command line and the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use patchbay_schemas::command::{Button, MessageSend};
@@ -17,10 +17,12 @@ use crate::plugin::CallError;
 use crate::plugin::network::{Network, NetworkError};
 use crate::registry::RunError;
 use crate::rules::delivery::DeliverySettings;
-use crate::rules::ingest::{CheckedEvent, Context, Intake, Origin, Outcome, Way};
-use crate::setup::{self, SetupError};
+use crate::rules::ingest::{CheckedEvent, Context, Intake, Origin, Outcome, ReadBy, Way};
+use crate::secrets::SecretValue;
+use crate::setup::{self, Fault, SetupError};
 use crate::store::StoreError;
 use crate::store::connections::{Connection, ConnectionState};
+use crate::store::outbox::Once;
 
 /// A connection that somebody wants to make.
 pub struct NewConnection {
@@ -87,6 +89,9 @@ pub enum OperationError {
     /// It is there, but not in a state that allows it.
     #[error("{0}")]
     Refused(String),
+    /// Values of what is asked for are not allowed.
+    #[error("values are not allowed: {}", setup::list(.0))]
+    Body(Vec<Fault>),
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,7 +110,9 @@ impl Hub {
     /// Makes a connection: configuration checked against the manifest, secrets sealed. It works as soon as the hub notices it.
     pub async fn create_connection(&self, workspace: WorkspaceId, new: NewConnection) -> Result<Connection, OperationError> {
         let artifact = self.catalogue.artifact(&new.connector)?;
-        let setup = setup::check(&artifact.manifest, new.config)?;
+        let mut config = new.config;
+        self.make_up_webhook_secret(&artifact.manifest, &mut config);
+        let setup = setup::check(&artifact.manifest, config)?;
         let networks = networks(&new.networks)?;
         let id: ConnectionId = self.store.ids.unguessable();
         let now = self.store.clock.now();
@@ -123,8 +130,14 @@ impl Hub {
             created_at: now,
             updated_at: now,
         };
-        let sealed = self.seal(id, &setup.secrets);
-        self.store.create_connection(&connection, &sealed).await?;
+        let mut tried = 0;
+        loop {
+            let sealed = self.keys.seal_all(id, &setup.secrets);
+            match self.store.create_connection(&connection, &sealed, &self.author).await {
+                Err(StoreError::FormerKey) => self.keys.again(&mut tried).await?,
+                made => break made?,
+            }
+        }
         Ok(connection)
     }
 
@@ -138,22 +151,7 @@ impl Hub {
     ) -> Result<Connection, OperationError> {
         let mut connection = self.found(workspace, id).await?;
         let mends = !change.config.is_empty() || change.networks.is_some();
-        let artifact = self.catalogue.artifact(&connection.connector)?;
-        let mut config = connection.config.as_object().cloned().unwrap_or_default();
-        // The schema sees the stored secrets too: one that stays must not count as missing.
-        for (name, sealed) in self.store.sealed_secrets(id).await? {
-            let value = self.key.open(&id.to_string(), &name, &sealed).map_err(RunError::from)?;
-            config.insert(name, value.reveal().into());
-        }
-        for (name, value) in change.config {
-            if value.is_null() {
-                config.remove(&name)
-            } else {
-                config.insert(name, value)
-            };
-        }
-        let setup = setup::check(&artifact.manifest, config)?;
-        connection.config = setup.config;
+        let (secrets, removed) = self.configure(&mut connection, change.config).await?;
         if let Some(given) = change.networks {
             connection.networks = networks(&given)?;
         }
@@ -161,11 +159,64 @@ impl Hub {
         if let Some(name) = change.name.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
             name.clone_into(&mut connection.name);
         }
-        self.store.update_connection(&connection, &self.seal(id, &setup.secrets), mends).await?;
+        let mut tried = 0;
+        loop {
+            let sealed = self.keys.seal_all(id, &secrets);
+            match self.store.update_connection(&connection, &sealed, &removed, mends, &self.author).await {
+                Err(StoreError::FormerKey) => self.keys.again(&mut tried).await?,
+                written => break written?,
+            }
+        }
         self.found(workspace, id).await
     }
 
-    /// Pauses, resumes or removes a connection.
+    /// Changes a connection's configuration, checked as a whole against the manifest: the secrets that were given, and the names of those that are
+    /// no more. Where nothing is given nothing is checked: another version of the connector may want another configuration than is there.
+    async fn configure(
+        &self,
+        connection: &mut Connection,
+        change: Map<String, Value>,
+    ) -> Result<(BTreeMap<String, SecretValue>, Vec<String>), OperationError> {
+        if change.is_empty() {
+            return Ok((BTreeMap::new(), Vec::new()));
+        }
+        let artifact = self.catalogue.artifact(&connection.connector)?;
+        let mut config = connection.config.as_object().cloned().unwrap_or_default();
+        // The schema sees the stored secrets too: one that stays must not count as missing.
+        for (name, sealed) in self.store.sealed_secrets(connection.id).await? {
+            let value = self.keys.unseal(connection.id, &name, &sealed).await.map_err(RunError::from)?;
+            config.insert(name, value.reveal().into());
+        }
+        let (mut given, mut removed) = (BTreeSet::new(), Vec::new());
+        for (name, value) in change {
+            if value.is_null() {
+                config.remove(&name);
+                removed.push(name);
+            } else {
+                given.insert(name.clone());
+                config.insert(name, value);
+            }
+        }
+        given.extend(self.make_up_webhook_secret(&artifact.manifest, &mut config));
+        let mut setup = setup::check(&artifact.manifest, config)?;
+        // What is not given stays sealed as it is.
+        setup.secrets.retain(|name, _| given.contains(name));
+        connection.config = setup.config;
+        Ok((setup.secrets, removed))
+    }
+
+    /// Removes a connection and its secrets, after its webhook was taken off at the vendor. Some: why the vendor may still post to it.
+    pub async fn remove_connection(&self, workspace: WorkspaceId, id: ConnectionId) -> Result<Option<String>, OperationError> {
+        let connection = self.found(workspace, id).await?;
+        let left = self.unregister(&connection).await?;
+        if let Some(reason) = &left {
+            tracing::warn!(connection.id = %id, reason, "a connection goes, and its webhook could not be taken off at the vendor");
+        }
+        self.set_connection_state(workspace, id, ConnectionState::Removed).await?;
+        Ok(left)
+    }
+
+    /// Pauses or resumes a connection.
     pub async fn set_connection_state(
         &self,
         workspace: WorkspaceId,
@@ -182,12 +233,17 @@ impl Hub {
         Ok(())
     }
 
-    /// Asks the connector whether the connection works; what it says is for people.
+    /// Asks the connector whether the connection works; what it says is for people. A vendor that the hub tells where to post is told first.
     pub async fn test_connection(&self, workspace: WorkspaceId, id: ConnectionId) -> Result<Value, OperationError> {
         let connection = self.found(workspace, id).await?;
         let running = self.registry.run(connection).await?;
+        let webhook = if running.connection.state == ConnectionState::Paused { None } else { self.register_now(&running).await? };
         let answer = running.instances.check().await?;
-        Ok(serde_json::from_str(&answer).unwrap_or(Value::String(answer)))
+        let mut said = serde_json::from_str(&answer).unwrap_or(Value::String(answer));
+        if let (Some(said), Some(webhook)) = (said.as_object_mut(), webhook) {
+            said.insert("webhook".to_owned(), webhook.words().into());
+        }
+        Ok(said)
     }
 
     /// The address that the vendor posts to; none for connections that do not listen.
@@ -204,12 +260,14 @@ impl Hub {
         }
     }
 
-    /// Puts a message into the outbox and into the timeline; it goes to the conversation's own channel and nowhere else.
+    /// Puts a message into the outbox and into the timeline; it goes to the conversation's own channel and nowhere else. With the key of
+    /// a message that was asked for before, it is that one.
     pub async fn send_message(
         &self,
         workspace: WorkspaceId,
         conversation: ConversationId,
         message: Outgoing,
+        key: Option<String>,
     ) -> Result<OutboxId, OperationError> {
         let found = self.store.conversation(workspace, conversation).await?.ok_or_else(|| not_found("conversation", conversation))?;
         let text = message.text.filter(|it| !it.trim().is_empty());
@@ -248,6 +306,7 @@ impl Hub {
             connector: connection.connector,
             channel: manifest.channel.clone(),
             handles: manifest.handles,
+            read_by: Arc::new(ReadBy::new(&manifest.version, &artifact.digest)),
         };
         let sent = |id: OutboxId| {
             let body = EventBody::Message(interaction);
@@ -256,7 +315,8 @@ impl Hub {
         };
         let payload = serde_json::to_string(&send).map_err(|error| OperationError::Refused(error.to_string()))?;
         let contexts = self.contexts().await?;
-        Ok(self.store.enqueue_message(&origin, conversation, sent, &payload, &contexts).await?)
+        let once = key.map(|it| Once::new(it, &format!("message.send {conversation} {payload}")));
+        Ok(self.store.enqueue_message(&origin, conversation, sent, &payload, &contexts, once.as_ref()).await?)
     }
 
     /// Tries a dead letter again: `dlv_…` and `evt_…` go through the connector once more, `out_…` goes back to its lane.
@@ -285,16 +345,23 @@ impl Hub {
         let (view, body) = self.store.delivery(workspace, id).await?.ok_or_else(|| not_found("delivery", id))?;
         let before = Outcome::ALL.into_iter().find(|it| it.as_str() == view.outcome).unwrap_or(Outcome::Dead);
         let (Some(body), Some(request)) = (body, view.request.clone()) else {
-            return Err(OperationError::Refused(format!("{id} is {}: only what was kept byte for byte can be redriven", view.outcome)));
+            return Err(OperationError::Refused(format!(
+                "{id} is {}: only what is kept byte for byte, and not longer than the retention time, can be redriven",
+                view.outcome
+            )));
         };
         let connection = self.found(workspace, view.connection).await?;
         let running = self.registry.run(connection).await?;
-        let request = crate::reading::request(&request, body.clone());
-        let reading = crate::reading::of(&running.instances, &request).await.reading;
+        let frames = crate::reading::frames(&request, &body);
+        let way = if frames.is_some() { Way::Stream } else { Way::Webhook };
+        let reading = match frames {
+            Some(frames) => crate::reading::of_frames(&running.instances, &frames).await.reading,
+            None => crate::reading::of(&running.instances, &crate::reading::request(&request, body.clone())).await.reading,
+        };
         let intake = Intake {
             id,
             origin: running.origin.clone(),
-            way: Way::Webhook,
+            way,
             request: None,
             body,
             fingerprint: None,
@@ -307,22 +374,17 @@ impl Hub {
     }
 
     /// What the planner must know of every workspace, fresh from the database.
-    async fn contexts(&self) -> Result<std::collections::HashMap<WorkspaceId, Context>, OperationError> {
+    pub(crate) async fn contexts(&self) -> Result<std::collections::HashMap<WorkspaceId, Context>, OperationError> {
         self.registry.refresh().await?;
         Ok(self.registry.current().contexts.clone())
     }
 
-    async fn found(&self, workspace: WorkspaceId, id: ConnectionId) -> Result<Connection, OperationError> {
+    pub(crate) async fn found(&self, workspace: WorkspaceId, id: ConnectionId) -> Result<Connection, OperationError> {
         self.store
             .connection(workspace, id)
             .await?
             .filter(|it| it.state != ConnectionState::Removed)
             .ok_or_else(|| not_found("connection", id))
-    }
-
-    fn seal(&self, id: ConnectionId, secrets: &BTreeMap<String, crate::secrets::SecretValue>) -> BTreeMap<String, Vec<u8>> {
-        let place = id.to_string();
-        secrets.iter().map(|(name, value)| (name.clone(), self.key.seal(&place, name, value))).collect()
     }
 }
 
@@ -330,7 +392,7 @@ fn networks(texts: &[String]) -> Result<Vec<String>, NetworkError> {
     texts.iter().map(|it| it.parse::<Network>().map(|it| it.to_string())).collect()
 }
 
-fn not_found(what: &str, id: impl std::fmt::Display) -> OperationError {
+pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> OperationError {
     OperationError::NotFound(format!("{what} {id}"))
 }
 

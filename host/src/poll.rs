@@ -1,12 +1,18 @@
 //! Asks vendors what is new. The cursor is stored in the transaction of the events that it brought.
 //!
+//! Whoever has the turn also reads what the vendor knew before (`import`), where somebody asked for it.
+//!
 //! Each connection is asked by one hub at a time: by the one that holds its lease. Another one takes over when it ends or dies.
+
+mod import;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use patchbay_schemas::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,10 +23,9 @@ use crate::plugin::{CallError, Page, Retry};
 use crate::reading;
 use crate::registry::Running;
 use crate::rules::breaker::{Hold, LONGEST_HOLD_MS, Why};
-use crate::rules::ingest::{Cursor, Intake, Reading, Way};
+use crate::rules::ingest::{Cursor, Feed, Intake, Reading, Way};
 use crate::rules::retry::Backoff;
 use crate::store::StoreError;
-use crate::store::connections::ConnectionState;
 
 /// How failed questions are repeated: soon, and for ever.
 const BACKOFF: Backoff = Backoff { first_ms: 1_000, longest_ms: 300_000, tries: i64::MAX };
@@ -73,6 +78,19 @@ struct Poller {
     stop: CancellationToken,
 }
 
+/// When one of the questions is asked next.
+struct Due {
+    at: Instant,
+    /// In a row.
+    failures: i64,
+}
+
+impl Due {
+    fn now() -> Self {
+        Self { at: Instant::now(), failures: 0 }
+    }
+}
+
 /// Why a page was not taken.
 #[derive(Debug, thiserror::Error)]
 enum PollError {
@@ -82,6 +100,8 @@ enum PollError {
     Store(#[from] StoreError),
     #[error("the page was not committed")]
     Uncommitted,
+    #[error("hub.import_stuck: the connector says that there is more, and does not move its cursor")]
+    Stuck,
 }
 
 impl Poller {
@@ -128,40 +148,56 @@ impl Poller {
     }
 
     async fn ask_for_ever(&self) {
-        let id = self.running.connection.id;
-        let interval = self
-            .running
-            .instances
-            .surroundings()
-            .manifest
-            .polling
-            .as_ref()
-            .map_or(BACKOFF.longest_ms, |it| i64::try_from(it.interval_ms).unwrap_or(BACKOFF.longest_ms));
-        let mut failures = 0;
+        let manifest = &self.running.instances.surroundings().manifest;
+        let polling = manifest.polling.as_ref();
+        let interval = Duration::from_millis(polling.map_or(BACKOFF.longest_ms.unsigned_abs(), |it| it.interval_ms));
+        let imports = polling.is_some_and(|it| it.import);
+        let (mut news, mut import) = (Due::now(), Due::now());
         loop {
             self.wait_for_vendor().await;
-            let wait = match self.ask().await {
-                Ok(more) => {
-                    failures = 0;
-                    if more { 0 } else { interval }
-                }
-                Err(error) => {
-                    failures += 1;
-                    metrics::counter!("patchbay_poll_failures_total", "connection" => id.to_string()).increment(1);
-                    let reason = self.running.instances.surroundings().redact(&error.to_string());
-                    tracing::warn!(connection.id = %id, failures, error = %reason, "a vendor could not be asked");
-                    match verdict(&error) {
-                        Some(Retry::Reauthorise) => return self.give_up(reason).await,
-                        Some(Retry::AfterMs(ms)) => {
-                            let wait = i64::try_from(ms).unwrap_or(LONGEST_HOLD_MS).min(LONGEST_HOLD_MS);
-                            self.hold(wait, reason).await;
-                            wait.min(BACKOFF.first_ms)
-                        }
-                        _ => BACKOFF.full_ms(failures),
+            let now = Instant::now();
+            if now >= news.at {
+                let asked_at = self.hub.store.clock.now();
+                let wait = match self.ask().await {
+                    Ok(more) => {
+                        news.failures = 0;
+                        if more { Duration::ZERO } else { interval }
                     }
-                }
-            };
-            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+                    // The version is to blame, not the vendor: it is asked again when the version may be tried.
+                    Err(PollError::Call(CallError::Quarantined(it))) => {
+                        millis((it.until - self.hub.store.clock.now_ms()).max(BACKOFF.first_ms))
+                    }
+                    Err(error) => {
+                        news.failures += 1;
+                        let id = self.running.connection.id;
+                        metrics::counter!("patchbay_poll_failures_total", "connection" => id.to_string()).increment(1);
+                        let reason = self.running.instances.surroundings().redact(&error.to_string());
+                        tracing::warn!(connection.id = %id, failures = news.failures, error = %reason, "a vendor could not be asked");
+                        if matches!(verdict(&error), Some(Retry::Reauthorise)) {
+                            return self.give_up(asked_at, reason).await;
+                        }
+                        self.wait_after(&error, news.failures, &reason).await
+                    }
+                };
+                news.at = Instant::now() + wait;
+            } else if imports && news.failures == 0 && now >= import.at {
+                // What is new was asked for before, so that no change falls between the two.
+                self.import(&mut import).await;
+            }
+            let next = if imports && news.failures == 0 { news.at.min(import.at) } else { news.at };
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    /// How long to wait after a failure. What names a time holds up whoever else asks the vendor.
+    async fn wait_after(&self, error: &PollError, failures: i64, reason: &str) -> Duration {
+        match verdict(error) {
+            Some(Retry::AfterMs(ms)) => {
+                let wait = i64::try_from(ms).unwrap_or(LONGEST_HOLD_MS).min(LONGEST_HOLD_MS);
+                self.hold(wait, reason.to_owned()).await;
+                millis(wait.min(BACKOFF.first_ms))
+            }
+            _ => millis(BACKOFF.full_ms(failures)),
         }
     }
 
@@ -183,40 +219,57 @@ impl Poller {
         }
     }
 
-    /// Takes one page. True: there is more.
+    /// Asks for what is new. True: there is more.
     async fn ask(&self) -> Result<bool, PollError> {
         let (workspace, id) = (self.running.connection.workspace, self.running.connection.id);
         let cursor = self.hub.store.connection(workspace, id).await?.and_then(|it| it.cursor);
+        self.page(Way::Poll, cursor.as_deref()).await
+    }
+
+    /// Takes one page, of what is new or of an import. True: there is more.
+    async fn page(&self, way: Way, cursor: Option<&str>) -> Result<bool, PollError> {
         let limit = self.running.instances.surroundings().manifest.polling.as_ref().map_or(100, |it| it.limit);
-        let (Page { events, next_cursor, more }, body) = self.running.instances.poll(cursor.as_deref(), limit).await?;
+        let (Page { events, next_cursor, more }, body) = self.running.instances.poll(cursor, limit).await?;
+        let moved = next_cursor.as_deref().is_some_and(|it| Some(it) != cursor);
+        let import = way == Way::Import;
+        if import && more && !moved {
+            return Err(PollError::Stuck);
+        }
+        let feed = if import { Feed::Import { last: !more } } else { Feed::News };
+        // The end of an import is written down also where the cursor stays.
+        let next = next_cursor.or_else(|| cursor.filter(|_| import).map(str::to_owned));
+        let next = next.map(|next| Cursor { next, lease: self.lease.clone(), feed });
         if events.is_empty() {
-            if let Some(next) = next_cursor.filter(|it| Some(it) != cursor.as_ref()) {
-                self.hub.store.set_cursor(id, &Cursor { next, lease: self.lease.clone() }).await?;
+            if let Some(next) = next.filter(|_| moved || import) {
+                self.hub.store.set_cursor(self.running.connection.id, &next).await?;
             }
             return Ok(more);
         }
         let intake = Intake {
             id: self.hub.store.ids.next(),
             origin: self.running.origin.clone(),
-            way: Way::Poll,
+            way,
             request: None,
             body,
             fingerprint: None,
             received_at: self.hub.store.clock.now(),
             reading: Reading::Events(events.into_iter().map(reading::check).collect()),
-            cursor: next_cursor.map(|next| Cursor { next, lease: self.lease.clone() }),
+            cursor: next,
         };
         self.committer.commit(intake).await.map_err(|_| PollError::Uncommitted)?;
         Ok(more)
     }
 
-    async fn give_up(&self, reason: String) {
-        let (workspace, id) = (self.running.connection.workspace, self.running.connection.id);
-        tracing::error!(connection.id = %id, "the vendor refused the credential: the connection waits for a new one");
-        if let Err(error) = self.hub.store.set_connection_state(workspace, id, &ConnectionState::Broken { reason }).await {
+    async fn give_up(&self, asked_at: Timestamp, reason: String) {
+        let id = self.running.connection.id;
+        if let Err(error) = self.hub.credential_refused(&self.running.connection, asked_at, &reason).await {
             tracing::error!(connection.id = %id, error = %error, "a broken connection could not be marked");
         }
     }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(ms.unsigned_abs())
 }
 
 fn verdict(error: &PollError) -> Option<Retry> {

@@ -47,14 +47,59 @@ pub enum Answer {
 pub async fn of(instances: &Instances, request: &Request) -> Read {
     match instances.webhook(request).await {
         Ok(mut reply) => {
-            let events = std::mem::take(&mut reply.events);
-            if events.len() > MAX_EVENTS {
-                let reason = format!("connector.events: {} events in one delivery, at most {MAX_EVENTS} are allowed", events.len());
-                return Read { reading: Reading::Dead(reason), answer: Answer::Broken };
-            }
-            Read { reading: Reading::Events(events.into_iter().map(check).collect()), answer: Answer::Reply(reply) }
+            let reading = events(std::mem::take(&mut reply.events));
+            let answer = if matches!(reading, Reading::Dead(_)) { Answer::Broken } else { Answer::Reply(reply) };
+            Read { reading, answer }
         }
-        Err(CallError::Failed(failure)) => {
+        Err(error) => failed(instances, error),
+    }
+}
+
+/// Has the connector read frames of its stream, with nobody there to answer.
+pub async fn of_frames(instances: &Instances, frames: &[Vec<u8>]) -> Read {
+    match instances.stream_received(frames).await {
+        Ok(reply) => {
+            let answer = Answer::Reply(Reply { status: 200, headers: Vec::new(), body: Vec::new(), events: Vec::new() });
+            let reading = events(reply.events);
+            Read { answer: if matches!(reading, Reading::Dead(_)) { Answer::Broken } else { answer }, reading }
+        }
+        Err(error) => failed(instances, error),
+    }
+}
+
+/// The events of one delivery, each checked against the schema of its kind.
+#[must_use]
+pub fn events(events: Vec<Event>) -> Reading {
+    if events.len() > MAX_EVENTS {
+        return Reading::Dead(format!("connector.events: {} events in one delivery, at most {MAX_EVENTS} are allowed", events.len()));
+    }
+    Reading::Events(events.into_iter().map(check).collect())
+}
+
+/// Frames as they are kept: one after the other, each with a line break behind it.
+#[must_use]
+pub fn joined(frames: &[Vec<u8>]) -> Vec<u8> {
+    frames.iter().flat_map(|it| it.iter().chain(b"\n")).copied().collect()
+}
+
+/// The frames of a delivery, where it came by a stream.
+#[must_use]
+pub fn frames(kept: &Value, body: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut rest = body;
+    let lengths = kept.get("frames")?.as_array()?.iter();
+    lengths
+        .map(|length| {
+            let length = usize::try_from(length.as_u64()?).ok()?;
+            let frame = rest.get(..length)?.to_vec();
+            rest = rest.get(length + 1..)?;
+            Some(frame)
+        })
+        .collect()
+}
+
+fn failed(instances: &Instances, error: CallError) -> Read {
+    match error {
+        CallError::Failed(failure) => {
             let reason = instances.surroundings().redact(&format!("{}: {}", failure.code, failure.message));
             match failure.retry {
                 Retry::Never => Read { reading: Reading::Refused(reason.clone()), answer: Answer::Refused(reason) },
@@ -62,10 +107,16 @@ pub async fn of(instances: &Instances, request: &Request) -> Read {
                 Retry::Later | Retry::Reauthorise => Read { reading: Reading::Dead(reason), answer: Answer::Again { after_s: 30 } },
             }
         }
-        Err(CallError::Busy) => Read { reading: Reading::Dead("connector.busy: no instance is free".to_owned()), answer: Answer::Busy },
-        Err(error @ (CallError::Limit(_) | CallError::Trap(_) | CallError::NoAbility(_))) => {
-            let code = if matches!(error, CallError::Limit(_)) { "connector.limit" } else { "connector.trap" };
-            let reason = instances.surroundings().redact(&format!("{code}: {error}"));
+        CallError::Busy => Read { reading: Reading::Dead("connector.busy: no instance is free".to_owned()), answer: Answer::Busy },
+        // Kept with its reason, and the vendor is asked to send it again when the version may be tried.
+        CallError::Quarantined(it) => {
+            let left = it.until - instances.surroundings().clock.now_ms();
+            let error = CallError::Quarantined(it);
+            let reason = format!("{}: {error}", error.code());
+            Read { reading: Reading::Dead(reason), answer: Answer::Again { after_s: left.max(1).unsigned_abs().div_ceil(1000) } }
+        }
+        error @ (CallError::Limit(_) | CallError::Trap(_) | CallError::NoAbility(_)) => {
+            let reason = instances.surroundings().redact(&format!("{}: {error}", error.code()));
             Read { reading: Reading::Dead(reason), answer: Answer::Broken }
         }
     }
@@ -197,6 +248,16 @@ pub fn request(kept: &Value, body: Vec<u8>) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_come_back_as_they_were_kept() {
+        for came in [vec![], vec![b"a\nb".to_vec(), Vec::new(), b"\n".to_vec()]] {
+            let kept = serde_json::json!({ "frames": came.iter().map(Vec::len).collect::<Vec<_>>() });
+            assert_eq!(frames(&kept, &joined(&came)), Some(came));
+        }
+        assert_eq!(frames(&serde_json::json!({ "frames": [3] }), b"a\n"), None);
+        assert_eq!(frames(&serde_json::json!({ "method": "POST" }), b"a"), None);
+    }
 
     #[test]
     fn a_nul_in_a_key_or_a_payload_becomes_the_mark_for_what_cannot_be_shown() {

@@ -1,23 +1,37 @@
-//! Secrets at rest: sealed with ChaCha20-Poly1305 under the hub's master key.
+//! Secrets at rest: sealed with ChaCha20-Poly1305 under a data key, which is sealed under the hub's master key.
 //!
-//! The sealed form is `nonce (12 bytes) ‖ ciphertext ‖ tag`; the connection and the secret's name are authenticated with it,
-//! so that a sealed value cannot be moved to another connection.
+//! The sealed form is `1 ‖ data key's id (8 bytes) ‖ nonce (12 bytes) ‖ ciphertext ‖ tag`; the connection and the secret's name are
+//! authenticated with it, so that a sealed value cannot be moved to another connection. Which keys there are is kept by [`crate::keys`].
+
+mod source;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
+pub use self::source::KeySource;
+
 const KEY_LEN: usize = 32;
+const ID_LEN: usize = 8;
+/// What a sealed value begins with: the form that it has.
+const FORM: u8 = 1;
 
 /// A secret's value. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretValue(String);
 
 impl SecretValue {
+    /// 64 hexadecimal digits that nobody can guess.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(hex::encode(MasterKey::random().0))
+    }
+
     /// Takes a value.
     #[must_use]
     pub fn new(value: String) -> Self {
@@ -54,9 +68,28 @@ pub enum SecretError {
         /// Where it was read.
         origin: String,
     },
-    /// The value was sealed with another key, or damaged.
-    #[error("the secret `{name}` cannot be opened: it was sealed with another key (is the key file the one this database was made with?)")]
-    Sealed {
+    /// The variable is not set.
+    #[error("the master key should stand in {0}, which is not set in the environment")]
+    Environment(String),
+    /// The command gives no key.
+    #[error("the command `{command}` gives no master key: {reason}")]
+    Command {
+        /// The command with its arguments.
+        command: String,
+        /// What became of it.
+        reason: String,
+    },
+    /// The value was sealed with a key that this database does not hold any more.
+    #[error("the secret `{name}` cannot be opened: it was sealed with the key {key}, which is not known here")]
+    Unknown {
+        /// The secret's name.
+        name: String,
+        /// The key.
+        key: KeyId,
+    },
+    /// The value was sealed for another place, or damaged.
+    #[error("the secret `{name}` cannot be opened: it is damaged, or was sealed for another connection")]
+    Damaged {
         /// The secret's name.
         name: String,
     },
@@ -67,7 +100,7 @@ pub enum SecretError {
 pub struct MasterKey([u8; KEY_LEN]);
 
 impl MasterKey {
-    /// Reads the key from `PATCHBAY_KEY`'s text.
+    /// Reads the key from its text.
     pub fn from_text(text: &str, origin: &str) -> Result<Self, SecretError> {
         let malformed = || SecretError::Malformed { origin: origin.to_owned() };
         let bytes = hex::decode(text.trim()).map_err(|_| malformed())?;
@@ -114,45 +147,151 @@ impl MasterKey {
         hmac::Key::new(hmac::HMAC_SHA256, &self.derive(b"compile cache"))
     }
 
-    /// Seals a secret of a connection.
+    /// Names the key without telling anything of it.
     #[must_use]
-    pub fn seal(&self, connection: &str, name: &str, value: &SecretValue) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LEN];
-        SystemRandom::new().fill(&mut nonce).expect("the system's randomness is there");
-        let mut sealed = value.0.clone().into_bytes();
-        self.secret_key()
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place(connection, name)), &mut sealed)
-            .expect("a secret is far shorter than the cipher's limit");
-        [nonce.as_slice(), &sealed].concat()
+    pub fn id(&self) -> KeyId {
+        KeyId::of(&self.derive(b"key id"))
     }
 
-    /// Opens a sealed secret of a connection.
-    pub fn open(&self, connection: &str, name: &str, sealed: &[u8]) -> Result<SecretValue, SecretError> {
-        let failed = || SecretError::Sealed { name: name.to_owned() };
-        let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or_else(failed)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed())?;
-        let mut text = text.to_vec();
-        let open = self.secret_key().open_in_place(nonce, Aad::from(place(connection, name)), &mut text).map_err(|_| failed())?;
-        String::from_utf8(open.to_vec()).map(SecretValue).map_err(|_| failed())
+    /// Seals a data key, so that it can be kept in the database.
+    #[must_use]
+    pub fn wrap(&self, key: &DataKey) -> Vec<u8> {
+        seal(&self.wrapping_key(), &key.id().0, key.bytes.to_vec())
     }
 
-    fn secret_key(&self) -> LessSafeKey {
-        LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &self.derive(b"connection secrets")).expect("the key has the cipher's length"))
+    /// Opens a sealed data key. None: it was sealed with another master key, or is damaged.
+    #[must_use]
+    pub fn unwrap(&self, id: KeyId, sealed: &[u8]) -> Option<DataKey> {
+        let bytes = open(&self.wrapping_key(), &id.0, sealed)?;
+        Some(DataKey { bytes: bytes.try_into().ok()? }).filter(|it| it.id() == id)
+    }
+
+    fn wrapping_key(&self) -> LessSafeKey {
+        aead(&self.derive(b"data keys"))
     }
 
     fn derive(&self, purpose: &[u8]) -> [u8; KEY_LEN] {
-        let mut derived = [0; KEY_LEN];
-        hkdf::Salt::new(hkdf::HKDF_SHA256, b"patchbay")
-            .extract(&self.0)
-            .expand(&[purpose], hkdf::HKDF_SHA256)
-            .and_then(|it| it.fill(&mut derived))
-            .expect("32 bytes are what SHA-256 gives");
-        derived
+        derive(&self.0, purpose)
     }
 }
 
-fn place(connection: &str, name: &str) -> Vec<u8> {
-    format!("{connection}/{name}").into_bytes()
+/// Names a key, in eight bytes: sixteen hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; ID_LEN]);
+
+impl KeyId {
+    fn of(derived: &[u8; KEY_LEN]) -> Self {
+        let mut id = [0; ID_LEN];
+        id.copy_from_slice(&derived[..ID_LEN]);
+        Self(id)
+    }
+
+    /// Which key a value was sealed with; none: it is no sealed value.
+    #[must_use]
+    pub fn of_sealed(sealed: &[u8]) -> Option<Self> {
+        let (head, _) = sealed.split_at_checked(1 + ID_LEN + NONCE_LEN)?;
+        (head[0] == FORM).then(|| Self(head[1..=ID_LEN].try_into().expect("it was split to this length")))
+    }
+
+    /// What every value begins with that was sealed with this key.
+    #[must_use]
+    pub fn prefix(self) -> Vec<u8> {
+        [&[FORM], self.0.as_slice()].concat()
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        hex::decode(text).ok().and_then(|it| it.try_into().ok()).map(Self).ok_or(())
+    }
+}
+
+/// A key that secrets are sealed with. It stands in the database, sealed with master keys.
+#[derive(Clone)]
+pub struct DataKey {
+    bytes: [u8; KEY_LEN],
+}
+
+impl DataKey {
+    /// A new key.
+    #[must_use]
+    pub fn random() -> Self {
+        Self { bytes: MasterKey::random().0 }
+    }
+
+    /// Names it.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        KeyId::of(&derive(&self.bytes, b"key id"))
+    }
+
+    /// Seals a secret of a connection.
+    #[must_use]
+    pub fn seal(&self, connection: &str, name: &str, value: &SecretValue) -> Vec<u8> {
+        let sealed = seal(&self.secret_key(), &self.place(connection, name), value.0.clone().into_bytes());
+        [self.id().prefix(), sealed].concat()
+    }
+
+    /// Opens a sealed secret of a connection. None: it was sealed with another key or for another place, or is damaged.
+    #[must_use]
+    pub fn open(&self, connection: &str, name: &str, sealed: &[u8]) -> Option<SecretValue> {
+        let sealed = sealed.strip_prefix(self.id().prefix().as_slice())?;
+        let bytes = open(&self.secret_key(), &self.place(connection, name), sealed)?;
+        String::from_utf8(bytes).ok().map(SecretValue)
+    }
+
+    fn secret_key(&self) -> LessSafeKey {
+        aead(&derive(&self.bytes, b"connection secrets"))
+    }
+
+    /// What is authenticated with a secret: its key and its place.
+    fn place(&self, connection: &str, name: &str) -> Vec<u8> {
+        [self.id().prefix().as_slice(), connection.as_bytes(), b"/", name.as_bytes()].concat()
+    }
+}
+
+fn aead(key: &[u8; KEY_LEN]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key).expect("the key has the cipher's length"))
+}
+
+/// `nonce ‖ ciphertext ‖ tag`
+fn seal(key: &LessSafeKey, place: &[u8], mut value: Vec<u8>) -> Vec<u8> {
+    let mut nonce = [0; NONCE_LEN];
+    SystemRandom::new().fill(&mut nonce).expect("the system's randomness is there");
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut value)
+        .expect("a secret is far shorter than the cipher's limit");
+    [nonce.as_slice(), &value].concat()
+}
+
+fn open(key: &LessSafeKey, place: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut text = text.to_vec();
+    key.open_in_place(nonce, Aad::from(place), &mut text).ok().map(|it| it.to_vec())
+}
+
+fn derive(key: &[u8; KEY_LEN], purpose: &[u8]) -> [u8; KEY_LEN] {
+    let mut derived = [0; KEY_LEN];
+    hkdf::Salt::new(hkdf::HKDF_SHA256, b"patchbay")
+        .extract(key)
+        .expand(&[purpose], hkdf::HKDF_SHA256)
+        .and_then(|it| it.fill(&mut derived))
+        .expect("32 bytes are what SHA-256 gives");
+    derived
 }
 
 #[cfg(test)]
@@ -161,14 +300,30 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_only_where_it_belongs() {
-        let key = MasterKey::random();
+        let (key, other) = (DataKey::random(), DataKey::random());
         let sealed = key.seal("cxn_1", "token", &SecretValue::new("12345:abc".to_owned()));
         assert!(!sealed.windows(5).any(|it| it == b"12345"));
         assert_eq!(key.open("cxn_1", "token", &sealed).unwrap().reveal(), "12345:abc");
-        assert!(key.open("cxn_2", "token", &sealed).is_err());
-        assert!(key.open("cxn_1", "other", &sealed).is_err());
-        assert!(MasterKey::random().open("cxn_1", "token", &sealed).is_err());
-        assert!(key.open("cxn_1", "token", &sealed[..8]).is_err());
+        assert_eq!(KeyId::of_sealed(&sealed), Some(key.id()));
+        assert!(key.open("cxn_2", "token", &sealed).is_none());
+        assert!(key.open("cxn_1", "other", &sealed).is_none());
+        assert!(other.open("cxn_1", "token", &sealed).is_none());
+        let renamed = [other.id().prefix(), sealed[9..].to_vec()].concat();
+        assert!(other.open("cxn_1", "token", &renamed).is_none() && key.open("cxn_1", "token", &renamed).is_none());
+        assert!(key.open("cxn_1", "token", &sealed[..8]).is_none());
+        assert_eq!(KeyId::of_sealed(&sealed[..12]), None);
+    }
+
+    #[test]
+    fn a_data_key_opens_under_its_master_key_alone() {
+        let (master, other) = (MasterKey::random(), MasterKey::random());
+        let (one, two) = (DataKey::random(), DataKey::random());
+        let wrapped = master.wrap(&one);
+        assert_eq!(master.unwrap(one.id(), &wrapped).unwrap().bytes, one.bytes);
+        assert!(master.unwrap(two.id(), &wrapped).is_none());
+        assert!(other.unwrap(one.id(), &wrapped).is_none());
+        assert_ne!(master.id(), other.id());
+        assert_eq!(one.id().to_string().parse(), Ok(one.id()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::Matcher;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,14 +14,22 @@ use crate::committer::Committer;
 use crate::http::{self, App};
 use crate::hub::Hub;
 use crate::store::{Store, StoreError};
-use crate::{alerts, deliver, people, poll, reading};
+use crate::{alerts, audit, deliver, oauth2, people, poll, reading, registration, retention, stream};
 
 /// How often the database is asked whether connections changed.
 const REFRESH: Duration = Duration::from_millis(500);
+/// How often the folder of connectors is looked at for other versions.
+const VERSIONS: Duration = Duration::from_secs(1);
 /// How often the database is tidied.
 const TIDY: Duration = Duration::from_millis(250);
 /// How often idle instances are looked for.
 const RETIRE: Duration = Duration::from_secs(15);
+/// How often the machine's clock is looked at.
+const CLOCK: Duration = Duration::from_secs(1);
+/// How far it may be off what has passed before it counts as put back or forward, milliseconds.
+const SLIP_MS: i64 = 5_000;
+/// The signal that comes when a file may not grow (`ulimit -f`); its number on Linux and macOS.
+const SIGXFSZ: i32 = 25;
 /// How long requests and calls that are under way may take once the hub is told to stop.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -64,7 +73,17 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     if freed > 0 {
         tracing::info!(lanes = freed, "lanes that a former run left are served again");
     }
+    let ahead_ms = hub.store.ids.ahead_ms();
+    if ahead_ms > SLIP_MS {
+        tracing::warn!(ahead_ms, "the clock was put back since the last run: what was put off waits no longer than it would have");
+        hub.store.follow_clock(&hub.config.name, -ahead_ms).await?;
+    }
+    // Heard by nobody, so that such a write is an error as on a full disk, and not the end of the process.
+    if let Err(error) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        tracing::warn!(error = %error, "a limit of the size of files (ulimit -f) ends the hub when it is reached");
+    }
     hub.registry.refresh().await?;
+    hub.registry.try_waiting().await?;
 
     tracing::info!(listen = %address, connections = hub.registry.current().running.len(), "the hub listens");
 
@@ -74,16 +93,23 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     let workers = TaskTracker::new();
     let committer = Committer::start(&hub.store, &hub.registry, hub.config.intake.waiting, &wake, &writers);
     workers.spawn(keep_registry(hub.clone(), Arc::clone(&changed), stop.clone()));
+    workers.spawn(keep_clock(hub.clone(), stop.clone()));
+    workers.spawn(keep_versions(hub.clone(), stop.clone()));
     workers.spawn(keep_tidy(hub.store.clone(), stop.clone()));
     workers.spawn(deliver::supervise(hub.clone(), Arc::clone(&wake), Arc::clone(&changed), workers.clone(), stop.clone()));
     if hub.config.people.matching {
         workers.spawn(people::supervise(hub.clone(), Arc::clone(&wake), stop.clone()));
     }
     workers.spawn(alerts::watch(hub.clone(), stop.clone()));
-    workers.spawn(poll::supervise(hub.clone(), committer.clone(), changed, workers.clone(), stop.clone()));
+    workers.spawn(oauth2::keep(hub.clone(), stop.clone()));
+    workers.spawn(registration::keep(hub.clone(), workers.clone(), stop.clone()));
+    workers.spawn(audit::keep(hub.clone(), stop.clone()));
+    workers.spawn(retention::keep(hub.clone(), stop.clone()));
+    workers.spawn(poll::supervise(hub.clone(), committer.clone(), Arc::clone(&changed), workers.clone(), stop.clone()));
+    workers.spawn(stream::supervise(hub.clone(), committer.clone(), changed, workers.clone(), stop.clone()));
 
     let room = Semaphore::new((hub.config.intake.waiting_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS));
-    let store = hub.store.clone();
+    let (store, registry) = (hub.store.clone(), Arc::clone(&hub.registry));
     let app = Arc::new(App { hub, committer, wake, room, prometheus });
     let listening = axum::serve(listener, http::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let stopped = stop.clone();
@@ -96,6 +122,9 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     if tokio::time::timeout(GRACE, workers.wait()).await.is_err() {
         tracing::warn!("some calls did not end in time and are cut off; they are tried again at the next start");
     }
+    if tokio::time::timeout(GRACE, registry.finish()).await.is_err() {
+        tracing::warn!("a vendor did not answer in time whether it gives a token");
+    }
     writers.close();
     if tokio::time::timeout(GRACE, writers.wait()).await.is_err() {
         tracing::warn!("the writers did not end in time");
@@ -107,28 +136,91 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
 /// Notices what commands and other hubs changed, and retires instances that nobody calls.
 async fn keep_registry(hub: Hub, changed: Arc<Notify>, stop: CancellationToken) {
     let mut refresh = tokio::time::interval(REFRESH);
+    let mut seen = hub.registry.current();
     let mut retire = tokio::time::interval(RETIRE);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = refresh.tick() => match hub.registry.refresh().await {
-                Ok(true) => changed.notify_waiters(),
-                Ok(false) => {}
-                Err(error) => tracing::error!(error = %error, "the database does not say which connections there are"),
-            },
+            _ = refresh.tick() => {
+                if let Err(error) = hub.registry.note_quarantines().await {
+                    tracing::error!(error = %error, "a quarantine could not be written down: this process keeps to it all the same");
+                }
+                if let Err(error) = hub.registry.refresh().await {
+                    tracing::error!(error = %error, "the database does not say which connections there are");
+                }
+                // Also what a request of the API took over meanwhile.
+                let current = hub.registry.current();
+                if !Arc::ptr_eq(&seen, &current) {
+                    seen = current;
+                    changed.notify_waiters();
+                }
+            }
             _ = retire.tick() => hub.registry.current().running.values().for_each(|it| it.instances.retire_idle()),
         }
     }
 }
 
+/// Notices other versions of connectors. Compiling one may take long, and what else changed does not wait for it.
+async fn keep_versions(hub: Hub, stop: CancellationToken) {
+    let mut look = tokio::time::interval(VERSIONS);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => hub.registry.notice_versions().await,
+        }
+    }
+}
+
+/// Has the hub's clock follow the machine's. What that one is corrected by now and then is taken over as it is; where it was put back or
+/// forward, what is leased and due goes along.
+async fn keep_clock(hub: Hub, stop: CancellationToken) {
+    let clock = hub.store.clock.clone();
+    let mut look = tokio::time::interval(CLOCK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {}
+        }
+        let by_ms = clock.slip_ms();
+        if by_ms.saturating_abs() <= SLIP_MS {
+            clock.put_forward(by_ms);
+            continue;
+        }
+        tracing::warn!(by_ms, "the machine's clock was put back or forward");
+        // In this order no lease of ours looks ended in between.
+        if by_ms < 0 {
+            clock.put_forward(by_ms);
+        }
+        while let Err(error) = hub.store.follow_clock(&hub.config.name, by_ms).await {
+            tracing::warn!(error = %error, "what is leased and due could not go along with the clock yet");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(CLOCK) => {}
+            }
+        }
+        if by_ms > 0 {
+            clock.put_forward(by_ms);
+        }
+        hub.registry.follow_clock(by_ms);
+    }
+}
+
 async fn keep_tidy(store: Store, stop: CancellationToken) {
+    let mut failed = false;
     let mut tidy = tokio::time::interval(TIDY);
     tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = tidy.tick() => if let Err(error) = store.tidy().await {
-                tracing::warn!(error = %error, "the database's log could not be copied; commits do it themselves when it grows long");
+            _ = tidy.tick() => match store.tidy().await {
+                Ok(()) => failed = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut failed, true) {
+                        tracing::warn!(error = %error, "the database's log could not be copied; commits do it themselves when it grows long");
+                    }
+                }
             },
         }
     }

@@ -36,12 +36,16 @@ pub enum SetupError {
     /// Values are wrong or missing.
     #[error("the configuration does not fit: {}", list(.0))]
     Faults(Vec<Fault>),
+    /// A field mapping is not one that works.
+    #[error("the mapping does not fit: {}", list(.0))]
+    Mapping(Vec<Fault>),
     /// The manifest's own schema is not usable: the connector's author must mend it.
     #[error("the connector's manifest has an unusable configuration schema: {0}")]
     Schema(String),
 }
 
-fn list(faults: &[Fault]) -> String {
+/// The faults in one sentence.
+pub(crate) fn list(faults: &[Fault]) -> String {
     let each = faults.iter().map(|it| match &it.allowed {
         Some(allowed) => format!("{}: {} (allowed: {allowed})", place(&it.at), it.problem),
         None => format!("{}: {}", place(&it.at), it.problem),
@@ -55,8 +59,7 @@ fn place(pointer: &str) -> &str {
 
 /// Checks a configuration with its secrets in place.
 pub fn check(manifest: &Manifest, given: Map<String, Value>) -> Result<Setup, SetupError> {
-    let mut config = Value::Object(given);
-    fill_defaults(&manifest.config, &mut config);
+    let config = with_defaults(manifest, given);
     let schema = jsonschema::draft202012::new(&manifest.config).map_err(|error| SetupError::Schema(error.to_string()))?;
     let secrets = manifest.secrets();
     let faults: Vec<Fault> = schema.iter_errors(&config).map(|error| fault(&manifest.config, &error, &secrets)).collect();
@@ -101,6 +104,15 @@ pub fn delivery(there: &DeliverySettings, change: Map<String, Value>) -> Result<
     Ok(settings)
 }
 
+/// Whether a value may stand in a property of the configuration; the error says why not.
+pub fn fits(manifest: &Manifest, property: &str, value: &Value) -> Result<(), String> {
+    let Some(schema) = manifest.config.pointer(&format!("/properties/{property}")) else {
+        return Err("the configuration has no such property".to_owned());
+    };
+    let schema = jsonschema::draft202012::new(schema).map_err(|error| error.to_string())?;
+    schema.validate(value).map_err(|error| error.to_string())
+}
+
 /// The manifest with a schema under which nothing is missing.
 #[must_use]
 pub fn lenient(manifest: &Manifest) -> Manifest {
@@ -117,7 +129,13 @@ pub fn lenient(manifest: &Manifest) -> Manifest {
 /// The configuration that a connector gets where nothing is given: its defaults.
 #[must_use]
 pub fn defaults(manifest: &Manifest) -> Value {
-    let mut config = Value::Object(Map::new());
+    with_defaults(manifest, Map::new())
+}
+
+/// What is given, with the defaults of what is not.
+#[must_use]
+pub fn with_defaults(manifest: &Manifest, given: Map<String, Value>) -> Value {
+    let mut config = Value::Object(given);
     fill_defaults(&manifest.config, &mut config);
     config
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::catalogue::in_use;
 use crate::package::{Package, PackageError, Signature};
 use crate::plugin::Artifact;
 
@@ -54,19 +55,43 @@ impl Shelf {
     pub fn put(&self, package: &Package) -> Result<(), ShelfError> {
         let id = &package.artifact.manifest.id;
         make(&self.folder)?;
-        if self.place(id).is_file() {
-            self.move_behind(id)?;
-        }
+        self.keep(id)?;
+        self.accept(package)?;
         write(&self.place(id), package)
+    }
+
+    /// Keeps the version that runs, so that [`Shelf::take_back`] finds it whatever is put in the place of what lies there.
+    pub fn keep(&self, id: &str) -> Result<(), ShelfError> {
+        self.current(id)?.map_or(Ok(()), |it| self.put_behind(id, &it))
+    }
+
+    /// The version that runs, or would: the one that a hub let in last, unless somebody put that there who saw what changes; none: it is not
+    /// installed.
+    pub fn current(&self, id: &str) -> Result<Option<Package>, ShelfError> {
+        let Some(installed) = self.installed(id)? else { return Ok(None) };
+        let wanted = is_accepted(&self.place(id), &installed.artifact.digest);
+        let running = if wanted { None } else { in_use::kept(&self.folder, id)? };
+        Ok(Some(running.unwrap_or(installed)))
+    }
+
+    /// Puts a connector in the place of what lies there, which is not kept; a hub that runs tries it first, as it does whatever it finds.
+    pub fn exchange(&self, package: &Package) -> Result<(), ShelfError> {
+        make(&self.folder)?;
+        write(&self.place(&package.artifact.manifest.id), package)
+    }
+
+    /// Says to the hub that this version is wanted, whatever differs.
+    fn accept(&self, package: &Package) -> Result<(), ShelfError> {
+        let path = acceptance_beside(&self.place(&package.artifact.manifest.id));
+        replace(&path, hex::encode(package.artifact.digest).as_bytes()).map_err(|source| ShelfError::File { path, source })
     }
 
     /// Exchanges a connector for the one that it replaced, so that a second call takes it back.
     pub fn take_back(&self, id: &str) -> Result<Package, ShelfError> {
         let newest = self.behind(id)?.pop().ok_or_else(|| ShelfError::NothingBehind(id.to_owned()))?;
         let package = read(&newest)?;
-        if self.place(id).is_file() {
-            self.move_behind(id)?;
-        }
+        self.keep(id)?;
+        self.accept(&package)?;
         write(&self.place(id), &package)?;
         remove(&newest)?;
         Ok(package)
@@ -77,13 +102,13 @@ impl Shelf {
     }
 
     /// A copy behind the installed one: it itself stays until it is replaced in one step.
-    fn move_behind(&self, id: &str) -> Result<(), ShelfError> {
+    fn put_behind(&self, id: &str, package: &Package) -> Result<(), ShelfError> {
         let folder = self.folder.join("previous").join(id);
         make(&folder)?;
         let mut behind = self.behind(id)?;
         let last = behind.last().and_then(|it| it.file_stem()?.to_str()?.parse::<u32>().ok()).unwrap_or(0);
         let next = folder.join(format!("{:06}.wasm", last + 1));
-        write(&next, &read(&self.place(id))?)?;
+        write(&next, package)?;
         behind.push(next);
         let excess = behind.len().saturating_sub(KEPT);
         behind.iter().take(excess).try_for_each(|it| remove(it))
@@ -117,6 +142,18 @@ pub fn signature_beside(wasm: &Path) -> PathBuf {
     wasm.with_extension("signature.toml")
 }
 
+/// Where it stands that a `.wasm` is wanted: its SHA-256, hexadecimal.
+#[must_use]
+pub fn acceptance_beside(wasm: &Path) -> PathBuf {
+    wasm.with_extension("accepted")
+}
+
+/// True where somebody who saw what changes put the version with this digest there: `connector install`, `upgrade` or `rollback`.
+#[must_use]
+pub fn is_accepted(wasm: &Path, digest: &[u8; 32]) -> bool {
+    std::fs::read_to_string(acceptance_beside(wasm)).is_ok_and(|it| it.trim() == hex::encode(digest))
+}
+
 /// A `.wasm` with the signature that lies beside it. One that does not fit is an error.
 pub fn read(wasm: &Path) -> Result<Package, ShelfError> {
     let file = |path: &Path, source| ShelfError::File { path: path.to_owned(), source };
@@ -137,7 +174,7 @@ pub fn read(wasm: &Path) -> Result<Package, ShelfError> {
 }
 
 /// The connector in one step; its signature right before, so that there is never a signed one without.
-fn write(wasm: &Path, package: &Package) -> Result<(), ShelfError> {
+pub(crate) fn write(wasm: &Path, package: &Package) -> Result<(), ShelfError> {
     let beside = signature_beside(wasm);
     let Artifact { wasm: bytes, .. } = &package.artifact;
     let file = |source| ShelfError::File { path: wasm.to_owned(), source };
@@ -149,7 +186,8 @@ fn write(wasm: &Path, package: &Package) -> Result<(), ShelfError> {
     replace(wasm, bytes).map_err(file)
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// A file's bytes in one step: whoever reads it finds the old ones or the new ones.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     let aside = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = std::fs::File::create(&aside)?;

@@ -1,16 +1,26 @@
-//! `connection add`, `list`, `show`, `test`, `pause`, `resume`, `update`, `remove`
+//! `connection add`, `list`, `show`, `test`, `authorise`, `pause`, `resume`, `update`, `replay`, `import`, `remove`
 
-use patchbay_host::hub::Hub;
-use patchbay_host::ids::ConnectionId;
-use patchbay_host::operations::{ConnectionChange, NewConnection, OperationError};
-use patchbay_host::plugin::CallError;
-use patchbay_host::store::connections::{Connection, ConnectionState};
-use patchbay_host::store::holds::HoldView;
+mod show;
+
+use patchbay_schemas::Manifest;
+use patchbay_schemas::manifest::{Grant, OAuth2};
 use serde_json::{Map, Value, json};
 
+use self::show::{describe, show, state};
+use super::dead::When;
 use super::failure::{Exit, Failure};
 use super::fields::{Fields, Pair};
+use super::import::Import;
 use super::output::{Out, Table, clean, confirm, time};
+use super::view::{differences, tally};
+use crate::clock::timestamp;
+use crate::hub::Hub;
+use crate::ids::{ConnectionId, DeliveryId};
+use crate::oauth2::Link;
+use crate::operations::{ConnectionChange, NewConnection, OperationError};
+use crate::plugin::CallError;
+use crate::replay::{self, ReplayWanted};
+use crate::store::connections::{Connection, ConnectionState};
 
 /// Most connections that are listed.
 const MOST: i64 = 10_000;
@@ -36,6 +46,9 @@ pub enum Connections {
     Show(Which),
     /// Ask the vendor whether a connection works
     Test(Which),
+    /// Print the link under which a person lets the vendor grant access (OAuth 2)
+    #[command(visible_alias = "authorize")]
+    Authorise(Which),
     /// Stop sending and asking; what comes in is still taken
     Pause(Which),
     /// Go on after a pause, or after a refused credential
@@ -59,6 +72,28 @@ pub enum Connections {
         #[arg(long)]
         no_test: bool,
     },
+    /// Read what was posted to a connection again, with the connector that is installed now, and show what differs
+    Replay {
+        #[command(flatten)]
+        which: Which,
+        /// Only what was received since: 30d, 6h, or a time
+        #[arg(long)]
+        since: Option<When>,
+        /// Only deliveries after this one
+        #[arg(long, value_name = "DLV_…")]
+        after: Option<DeliveryId>,
+        /// At most so many deliveries, the oldest
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(i64).range(1..=replay::MOST))]
+        limit: i64,
+        /// Only what another version of the connector read
+        #[arg(long)]
+        other_version: bool,
+        /// Take over what is new or different; nothing is sent twice
+        #[arg(long)]
+        apply: bool,
+    },
+    /// Read the people of a CRM and its open leads into the hub; nothing is written into the CRM
+    Import(Import),
     /// Remove a connection and its secrets; its history stays
     Remove {
         #[command(flatten)]
@@ -73,7 +108,7 @@ pub enum Connections {
 #[derive(clap::Args)]
 pub struct Which {
     /// cxn_…, or its name
-    connection: String,
+    pub connection: String,
 }
 
 impl Connections {
@@ -86,12 +121,18 @@ impl Connections {
                 let connection = find(hub, &which.connection).await?;
                 test(out, hub, &connection).await
             }
+            Self::Authorise(which) => authorise(out, hub, &which).await,
             Self::Pause(which) => turn(out, hub, &which, ConnectionState::Paused).await,
             Self::Resume(which) => turn(out, hub, &which, ConnectionState::Active).await,
             Self::Update { which, name, fields, unset, delivery, no_test } => {
                 let change = ConnectionChange { name, delivery: values(delivery), ..ConnectionChange::default() };
                 update(out, hub, &which, change, &fields, unset, no_test).await
             }
+            Self::Replay { which, since, after, limit, other_version, apply } => {
+                let since = since.map(|it| timestamp(it.ms(hub.store.clock.now_ms())));
+                replay_all(out, hub, &which, &ReplayWanted { since, after, limit: Some(limit), other_version, apply }).await
+            }
+            Self::Import(import) => import.run(out, hub).await,
             Self::Remove { which, yes } => remove(out, hub, &which, yes).await,
         }
     }
@@ -128,17 +169,44 @@ pub async fn all(hub: &Hub) -> Result<Vec<Connection>, Failure> {
 
 async fn add(out: Out, hub: &Hub, connector: String, name: Option<String>, fields: &Fields, no_test: bool) -> Result<(), Failure> {
     let artifact = hub.catalogue.artifact(&connector)?;
-    let config = fields.gather(&artifact.manifest, &Map::new())?;
+    let config = fields.gather(&artifact.manifest, &made_up(hub, &artifact.manifest))?;
     let new = NewConnection { connector, name: name.unwrap_or_default(), config, networks: fields.networks.clone() };
     let connection = hub.create_connection(hub.workspace.id, new).await?;
-    let tested = if no_test { Tested::Not } else { ask_vendor(hub, &connection).await? };
+    // Nothing can work before somebody authorised it.
+    let link = match artifact.manifest.authorises(&connection.config) {
+        Some(OAuth2 { grant: Grant::AuthorizationCode, .. }) => Some(hub.authorisation_link(hub.workspace.id, connection.id).await?),
+        _ => None,
+    };
+    let tested = if no_test || link.is_some() { Tested::Not } else { ask_vendor(hub, &connection).await? };
     let mut json = describe(hub, &connection).await?;
     json["test"] = tested.json();
+    json["authorise"] = serde_json::to_value(&link).unwrap_or_default();
     out.answer(&json, || {
         let address = json["address"].as_str().map(|it| format!("address  {it}\n")).unwrap_or_default();
-        format!("id       {}\n{address}{}", connection.id, tested.human())
+        let link = link.as_ref().map(to_follow).unwrap_or_default();
+        format!("id       {}\n{address}{link}{}", connection.id, tested.human())
     })?;
     tested.verdict(&format!("`{}` is added, but its test failed", connection.name), &connection)
+}
+
+/// What nobody needs to be asked for, since the hub makes it up.
+fn made_up(hub: &Hub, manifest: &Manifest) -> Map<String, Value> {
+    hub.own_webhook_secret(manifest).map(|it| (it.to_owned(), Value::String(String::new()))).into_iter().collect()
+}
+
+async fn authorise(out: Out, hub: &Hub, which: &Which) -> Result<(), Failure> {
+    let connection = find(hub, &which.connection).await?;
+    let link = hub.authorisation_link(hub.workspace.id, connection.id).await?;
+    out.answer(&link, || to_follow(&link))
+}
+
+/// A link and what to know of it.
+fn to_follow(link: &Link) -> String {
+    let (good, back) = (time(link.expires_at), &link.redirect_uri);
+    format!(
+        "link     {}\n         open it in a browser, once, before {good}; the vendor must know {back} as the address to come back to\n",
+        link.link
+    )
 }
 
 async fn update(
@@ -152,7 +220,8 @@ async fn update(
 ) -> Result<(), Failure> {
     let connection = find(hub, &which.connection).await?;
     let artifact = hub.catalogue.artifact(&connection.connector)?;
-    let mut there = connection.config.as_object().cloned().unwrap_or_default();
+    let mut there = made_up(hub, &artifact.manifest);
+    there.extend(connection.config.as_object().cloned().unwrap_or_default());
     for name in hub.store.sealed_secrets(connection.id).await?.into_keys() {
         // That it is set is all that matters here.
         there.insert(name, Value::String(String::new()));
@@ -256,77 +325,6 @@ async fn list(out: Out, hub: &Hub) -> Result<(), Failure> {
     })
 }
 
-async fn show(out: Out, hub: &Hub, which: &Which) -> Result<(), Failure> {
-    let connection = find(hub, &which.connection).await?;
-    let json = describe(hub, &connection).await?;
-    out.answer(&json, || {
-        let mut table = Table::plain();
-        table.wide_row(["id".to_owned(), connection.id.to_string()]);
-        table.wide_row(["connector".to_owned(), connection.connector.clone()]);
-        table.wide_row(["state".to_owned(), state(&connection)]);
-        if let Some(hold) = json["hold"].as_object() {
-            table.wide_row(["held up".to_owned(), held_up(hold)]);
-        }
-        table.wide_row(["address".to_owned(), json["address"].as_str().unwrap_or("none: it does not listen").to_owned()]);
-        table.wide_row([
-            "networks".to_owned(),
-            if connection.networks.is_empty() { "public only".to_owned() } else { connection.networks.join(", ") },
-        ]);
-        let delivery = json["delivery"].as_object().filter(|it| !it.is_empty());
-        for (name, value) in delivery.into_iter().flatten() {
-            table.wide_row([format!("delivery {name}"), plain(value)]);
-        }
-        table.wide_row(["made".to_owned(), time(connection.created_at)]);
-        table.wide_row(["changed".to_owned(), time(connection.updated_at)]);
-        let mut config = Table::plain();
-        for (name, value) in connection.config.as_object().into_iter().flatten() {
-            config.wide_row([name.clone(), plain(value)]);
-        }
-        for (name, value) in json["secrets"].as_object().into_iter().flatten() {
-            config.wide_row([name.clone(), format!("secret, {}", plain(value))]);
-        }
-        format!("{}\n{}Configuration\n{}", clean(&connection.name), table.text(), config.text())
-    })
-}
-
-/// What holds a connection up, in words.
-fn held_up(hold: &Map<String, Value>) -> String {
-    let word = |name: &str| hold.get(name).and_then(Value::as_str).unwrap_or_default();
-    let until = word("until").parse().map_or_else(|_| word("until").to_owned(), time);
-    let reason = clean(word("reason"));
-    match word("state") {
-        "open" => format!("the vendor seems to be down, next probe {until} ({} failed): {reason}", hold["probes"]),
-        "half_open" => format!("the vendor seems to be down, a probe is under way ({} failed): {reason}", hold["probes"]),
-        _ => format!("by the vendor until {until}: {reason}"),
-    }
-}
-
-fn state(connection: &Connection) -> String {
-    match &connection.state {
-        ConnectionState::Active => "active".to_owned(),
-        ConnectionState::Paused => "paused".to_owned(),
-        ConnectionState::Broken { reason } => format!("broken: {reason}"),
-        ConnectionState::Removed => "removed".to_owned(),
-    }
-}
-
-/// The connection as the API shows it, with its address, and of its secrets only whether they are set.
-async fn describe(hub: &Hub, connection: &Connection) -> Result<Value, Failure> {
-    let mut json = serde_json::to_value(connection).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
-    json["address"] = hub.address(connection).map_or(Value::Null, Value::String);
-    let hold = hub.store.hold(connection.id).await?.map(HoldView::from);
-    json["hold"] = serde_json::to_value(hold).unwrap_or_default();
-    let set = hub.store.sealed_secrets(connection.id).await?;
-    let mut secrets: Map<String, Value> = set.keys().map(|it| (it.clone(), Value::from("set"))).collect();
-    if let Ok(artifact) = hub.catalogue.artifact(&connection.connector) {
-        for name in artifact.manifest.secrets() {
-            secrets.entry(name).or_insert_with(|| "not set".into());
-        }
-    }
-    json["secrets"] = Value::Object(secrets);
-    Ok(json)
-}
-
 async fn turn(out: Out, hub: &Hub, which: &Which, to: ConnectionState) -> Result<(), Failure> {
     let connection = find(hub, &which.connection).await?;
     hub.set_connection_state(hub.workspace.id, connection.id, to.clone()).await?;
@@ -340,6 +338,22 @@ async fn remove(out: Out, hub: &Hub, which: &Which, yes: bool) -> Result<(), Fai
     if !yes && !confirm(&question)? {
         return Err(Failure::new(Exit::Refused, "nothing was removed").help("--yes removes without a question"));
     }
-    hub.set_connection_state(hub.workspace.id, connection.id, ConnectionState::Removed).await?;
-    out.answer(&json!({ "id": connection.id, "state": "removed" }), || format!("{} is removed; its history stays\n", connection.id))
+    let left = hub.remove_connection(hub.workspace.id, connection.id).await?;
+    out.answer(&json!({ "id": connection.id, "state": "removed", "webhook": left }), || {
+        let left = left.as_deref().map(|it| format!("the vendor may still post to it ({}): take the webhook off there\n", clean(it)));
+        format!("{} is removed; its history stays\n{}", connection.id, left.unwrap_or_default())
+    })
+}
+
+async fn replay_all(out: Out, hub: &Hub, which: &Which, wanted: &ReplayWanted) -> Result<(), Failure> {
+    let connection = find(hub, &which.connection).await?;
+    let done = hub.replay(hub.workspace.id, connection.id, wanted).await?;
+    out.answer(&done, || {
+        let what = if done.applied { "taken over" } else { "nothing was changed; --apply takes it over" };
+        format!("{}{} ({what})\n", differences(&done.differences).or("no difference"), tally(&done.tally))
+    })?;
+    if let Some(next) = &done.next {
+        out.note(format!("there may be more: --after {next}"));
+    }
+    Ok(())
 }

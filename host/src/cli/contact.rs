@@ -1,17 +1,19 @@
 //! `contact list`, `contact show`, `contact why`, `contact merge`, `contact unmerge`, `contact duplicates`, `contact answer`
 
-use patchbay_host::hub::Hub;
-use patchbay_host::ids::{ContactId, QuestionId};
-use patchbay_host::people::Answer;
-use patchbay_host::rules::identity::{Heard, normalise};
-use patchbay_host::store::leads::{LeadFilter, Of};
 use patchbay_schemas::Identity;
 use patchbay_schemas::manifest::HandleScope;
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
-use super::output::{Out, Table, clean, time};
+use super::output::{Out, Table, clean, confirm, print, time};
 use super::view;
+use crate::hub::Hub;
+use crate::ids::{ContactId, QuestionId};
+use crate::people::Answer;
+use crate::rules::identity::{Heard, normalise};
+use crate::rules::survivorship::Shown;
+use crate::store::leads::{LeadFilter, Of};
+use crate::store::people::{Erasure, Files};
 
 #[derive(clap::Subcommand)]
 pub enum Contacts {
@@ -67,11 +69,64 @@ pub enum Contacts {
         #[arg(value_enum)]
         answer: Said,
     },
+    /// Say by hand what is shown of a person, whatever sources say
+    #[command(visible_alias = "set")]
+    Pin {
+        /// con_…
+        id: ContactId,
+        /// name, company, city or language, and its value: name="Anna Petrova"
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        fields: Vec<Pinned>,
+        /// What is set by hand is pinned anyway
+        #[arg(long, hide = true)]
+        pin: bool,
+    },
+    /// Let sources decide again what is shown of a person
+    Unpin {
+        /// con_…
+        id: ContactId,
+        /// name, company, city or language
+        #[arg(required = true, value_parser = ["name", "company", "city", "language"])]
+        fields: Vec<String>,
+    },
+    /// Write everything about one person to a JSON file
+    Export {
+        /// con_…
+        id: ContactId,
+        /// Where to; `-`: to stdout
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        to: std::path::PathBuf,
+    },
+    /// Erase one person everywhere in the hub, raw payloads too; it cannot be taken back
+    Erase {
+        /// con_…
+        id: ContactId,
+        /// Only say what would be erased
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take a contact out of the person that it is shown as; no rule joins them again
     Unmerge {
         /// con_…, as `contact why` names it
         id: ContactId,
     },
+}
+
+/// A field with its value as it is typed.
+#[derive(Clone)]
+pub struct Pinned(Shown, String);
+
+impl std::str::FromStr for Pinned {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (field, value) = text.split_once('=').ok_or("a field and its value: name=\"Anna Petrova\"")?;
+        let field = Shown::parse(field).ok_or_else(|| format!("`{field}` is none of name, company, city, language"))?;
+        Ok(Self(field, value.to_owned()))
+    }
 }
 
 /// An answer as it is typed.
@@ -92,9 +147,6 @@ impl From<Said> for Answer {
     }
 }
 
-/// Who decides what is decided here.
-const AUTHOR: &str = "command line";
-
 impl Contacts {
     pub async fn run(self, out: Out, hub: &Hub) -> Result<(), Failure> {
         match self {
@@ -102,16 +154,28 @@ impl Contacts {
             Self::Show { id, limit } => show(out, hub, id, limit).await,
             Self::Why { id } => why(out, hub, id).await,
             Self::Merge { one, other } => {
-                let shown = hub.merge_contacts(hub.workspace.id, (one, other), AUTHOR).await?;
+                let shown = hub.merge_contacts(hub.workspace.id, (one, other), &hub.author).await?;
                 out.answer(&json!({ "contact": shown }), || format!("one person from now on: {shown}\n"))
             }
+            Self::Pin { id, fields, pin: _ } => {
+                let fields: Vec<_> = fields.into_iter().map(|Pinned(field, value)| (field, Some(value))).collect();
+                let why = hub.pin(hub.workspace.id, id, &fields, &hub.author).await?;
+                out.answer(&why, || view::contact(&why.contact))
+            }
+            Self::Unpin { id, fields } => {
+                let fields: Vec<_> = fields.iter().filter_map(|it| Some((Shown::parse(it)?, None))).collect();
+                let why = hub.pin(hub.workspace.id, id, &fields, &hub.author).await?;
+                out.answer(&why, || view::contact(&why.contact))
+            }
+            Self::Export { id, to } => export(hub, id, &to).await,
+            Self::Erase { id, dry_run, yes } => erase(out, hub, id, dry_run, yes).await,
             Self::Duplicates { state, before, limit } => duplicates(out, hub, &state, before, limit).await,
             Self::Answer { id, answer } => {
-                let question = hub.answer(hub.workspace.id, id, answer.into(), AUTHOR).await?;
+                let question = hub.answer(hub.workspace.id, id, answer.into(), &hub.author).await?;
                 out.answer(&question, || format!("{}: {}\n", question.id, question.state))
             }
             Self::Unmerge { id } => {
-                let shown = hub.unmerge_contact(hub.workspace.id, id, AUTHOR).await?;
+                let shown = hub.unmerge_contact(hub.workspace.id, id, &hub.author).await?;
                 let told: Vec<String> = shown.iter().map(ToString::to_string).collect();
                 out.answer(&json!({ "contacts": shown }), || format!("two people from now on: {}\n", told.join(", ")))
             }
@@ -156,6 +220,78 @@ async fn show(out: Out, hub: &Hub, id: ContactId, limit: i64) -> Result<(), Fail
     })
 }
 
+async fn export(hub: &Hub, id: ContactId, to: &std::path::Path) -> Result<(), Failure> {
+    let dossier = hub.dossier(hub.workspace.id, id).await?;
+    let text = serde_json::to_string_pretty(&dossier).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))? + "\n";
+    if to.as_os_str() == "-" {
+        return print(&text);
+    }
+    // It holds everything about somebody: nobody else on this machine need read it.
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(to).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|error| Failure::io(format!("{} cannot be written", to.display()), &error))
+}
+
+async fn erase(out: Out, hub: &Hub, id: ContactId, dry_run: bool, yes: bool) -> Result<(), Failure> {
+    let would = hub.erasure(hub.workspace.id, id).await?;
+    if dry_run {
+        return out.answer(&would, || format!("Would be erased:\n{}", erasure(&would)));
+    }
+    if !yes {
+        out.note(erasure(&would));
+        if !confirm(&format!("Erase {id} for ever?"))? {
+            return Err(
+                Failure::new(Exit::Refused, "nothing was erased").help("--yes erases without a question, --dry-run says what would go")
+            );
+        }
+    }
+    let done = hub.erase_contact(hub.workspace.id, id, &hub.author).await?;
+    out.answer(&done, || {
+        let files = match done.files {
+            Files::Clean => "the database's files were searched and hold nothing of it",
+            Files::Found => {
+                "the same text still stands in the database's files: in other people's records, or in a log that another process keeps open"
+            }
+            Files::Vacuumed => "dead rows were vacuumed; the server's log and backups are for you to rotate",
+        };
+        format!("Erased ({}):\n{}\n  {files}\n", done.audit, erasure(&done.erasure))
+    })?;
+    out.note("Copies and backups of the database still hold the person.");
+    Ok(())
+}
+
+fn erasure(it: &Erasure) -> String {
+    let mut table = Table::plain();
+    for (what, count) in [
+        ("contacts", it.contacts),
+        ("leads", it.leads),
+        ("conversations", it.conversations),
+        ("interactions", it.interactions),
+        ("events", it.events),
+        ("raw deliveries", it.deliveries),
+        ("of these, with other people's events, which stay", it.shared_deliveries),
+        ("commands", it.commands),
+        ("what connectors remembered", it.state),
+    ] {
+        table.row([what.to_owned(), count.to_string()]);
+    }
+    let mut text = table.text();
+    for it in &it.named {
+        text += &format!("  ! {it} holds the same name and nothing else of the person: look at it, it stays\n");
+    }
+    for it in it.remote.iter().filter(|it| it.kind == "lead") {
+        text += &format!("  ! {} ({}) keeps the record {}: erase it there\n", clean(&it.connection), it.connector, clean(&it.id));
+    }
+    let notes = it.remote.iter().filter(|it| it.kind != "lead").count();
+    if notes > 0 {
+        text += &format!("  ! notes and messages of the person in CRMs and messengers: {notes} (--json names them)\n");
+    }
+    text
+}
+
 /// What is looked for, as it is stored: a phone or an address in its one form, anything else as it is.
 fn one_form(search: &str, region: &str) -> String {
     let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor };
@@ -173,7 +309,10 @@ async fn duplicates(out: Out, hub: &Hub, state: &str, before: Option<QuestionId>
                 let known: Vec<&str> = contact.identities.iter().map(|it| it.value.as_str()).collect();
                 pair.wide_row([contact.id.clone(), view::name(contact), known.join(", "), contact.city.clone().unwrap_or_default()]);
             }
-            let told: Vec<String> = it.reasons.iter().map(|it| it.words.clone()).collect();
+            let mut told: Vec<String> = it.reasons.iter().map(|it| it.words.clone()).collect();
+            if it.asked_by == "link" {
+                told.push("a link that was made for the one was opened by the other".to_owned());
+            }
             text += &format!("{} ({}, {:+.1} bits): {}\n{}\n", it.id, it.state, bits(it.bits), told.join("; "), pair.indented().text());
         }
         if text.is_empty() { "nobody is to be asked about\n".to_owned() } else { text }
@@ -206,6 +345,9 @@ async fn why(out: Out, hub: &Hub, id: ContactId) -> Result<(), Failure> {
             ]);
         }
         let mut text = format!("{}\n{}", view::contact(&why.contact), said.text());
+        for it in &why.pins {
+            text += &format!("\n{} is pinned to {}, {}, by {}\n", it.field, clean(&it.value), time(it.at), clean(&it.author));
+        }
         for it in &why.merges {
             text += &format!("\n{} was joined to {}, {}, by {}\n", it.from, it.into, time(it.at), clean(&it.author));
             for reason in &it.reasons {

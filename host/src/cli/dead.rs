@@ -2,10 +2,6 @@
 
 use std::str::FromStr;
 
-use patchbay_host::hub::Hub;
-use patchbay_host::ids::OutboxId;
-use patchbay_host::store::connections::ConnectionState;
-use patchbay_host::store::dead::{DeadFilter, DeadLetter};
 use patchbay_schemas::Timestamp;
 use serde_json::{Value, json};
 
@@ -13,6 +9,10 @@ use super::connection::find;
 use super::failure::{Exit, Failure};
 use super::output::{Out, Table, time};
 use super::view::count;
+use crate::hub::Hub;
+use crate::ids::OutboxId;
+use crate::store::connections::ConnectionState;
+use crate::store::dead::{DeadFilter, DeadLetter};
 
 /// Most tries of one command that are shown.
 const TRIES: i64 = 50;
@@ -72,7 +72,7 @@ pub struct Which {
 
 /// A time, or how long ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
+pub enum When {
     At(Timestamp),
     Ago { ms: i64 },
 }
@@ -98,7 +98,7 @@ impl FromStr for When {
 }
 
 impl When {
-    fn ms(self, now: i64) -> i64 {
+    pub fn ms(self, now: i64) -> i64 {
         match self {
             Self::At(at) => at.as_millisecond(),
             Self::Ago { ms } => now - ms,
@@ -142,9 +142,11 @@ impl Dead {
 async fn list(out: Out, hub: &Hub, filter: &DeadFilter, limit: i64) -> Result<(), Failure> {
     let letters = hub.store.dead_letters(hub.workspace.id, filter, None, limit).await?;
     out.answer(&letters, || {
-        let mut table = Table::new(["ID", "WHAT", "KIND", "CONNECTION", "AT", "REASON"]);
+        let mut table = Table::new(["ID", "WHAT", "KIND", "CONNECTION", "AT", "READ BY", "REASON"]);
         for it in &letters {
-            table.wide_row([it.id.clone(), it.what.clone(), it.kind.clone(), it.connection.to_string(), time(it.at), it.reason.clone()]);
+            let (connection, version) = (it.connection.to_string(), it.read_by.as_ref().map(|it| it.version.clone()));
+            let version = version.unwrap_or_default();
+            table.wide_row([it.id.clone(), it.what.clone(), it.kind.clone(), connection, time(it.at), version, it.reason.clone()]);
         }
         table.or("no dead letters")
     })
@@ -172,6 +174,9 @@ async fn show(out: Out, hub: &Hub, id: &str) -> Result<(), Failure> {
         table.wide_row(["connection".to_owned(), letter.connection.to_string()]);
         table.wide_row(["at".to_owned(), time(letter.at)]);
         table.wide_row(["reason".to_owned(), letter.reason.clone()]);
+        if let Some(read_by) = &letter.read_by {
+            table.wide_row(["read by".to_owned(), read_by.to_string()]);
+        }
         for it in &tries {
             let said = [it.code.as_deref(), it.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
             table.wide_row([format!("try {}", time(it.at)), format!("{}, {} ms: {said}", it.result, it.took_ms)]);

@@ -3,14 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_host::committer::Committer;
-use patchbay_host::hub::Hub;
-use patchbay_host::ids::{ContactId, LeadId};
-use patchbay_host::plugin::{Header, Request};
-use patchbay_host::reading;
-use patchbay_host::rules::ingest::{Intake, Way};
-use patchbay_host::store::connections::{Connection, ConnectionState};
-use patchbay_host::store::leads::LeadFilter;
 use patchbay_schemas::manifest::Role;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
@@ -20,6 +12,14 @@ use super::failure::{Exit, Failure};
 use super::output::{Out, confirm};
 use super::samples::{bot, form, number};
 use super::{lead, run};
+use crate::committer::Committer;
+use crate::hub::Hub;
+use crate::ids::{ContactId, LeadId};
+use crate::plugin::{Header, Request};
+use crate::reading;
+use crate::rules::ingest::{Intake, Way};
+use crate::store::connections::{Connection, ConnectionState};
+use crate::store::leads::LeadFilter;
 
 /// How long the running hub may take to notice a new connection.
 const NOTICE: Duration = Duration::from_secs(5);
@@ -208,7 +208,8 @@ async fn webhook_secret(hub: &Hub, bot: &Connection) -> Result<String, Failure> 
         Failure::new(Exit::Invalid, format!("`{}` has no webhook secret", bot.name))
             .help(format!("`patchbay connection remove {}`, then play again", bot.id))
     })?;
-    Ok(hub.key.open(&bot.id.to_string(), "webhook_secret", sealed)?.reveal().to_owned())
+    let opened = hub.keys.unseal(bot.id, "webhook_secret", sealed).await.map_err(crate::registry::RunError::from)?;
+    Ok(opened.reveal().to_owned())
 }
 
 async fn perform_over_http(out: Out, hub: &Hub, acts: &[Act]) -> Result<(), Failure> {

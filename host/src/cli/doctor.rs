@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
-use patchbay_host::hub::Hub;
-use patchbay_host::store::doctor::Finding;
-
 use super::failure::{Exit, Failure};
 use super::output::{Out, clean};
 use super::view::count;
+use crate::hub::Hub;
+use crate::secrets::KeySource;
+use crate::store::doctor::Finding;
 
 /// Looks at everything; violations end with exit code 7.
 pub async fn run(out: Out, hub: &Hub) -> Result<(), Failure> {
     let mut findings = hub.store.examine().await?;
-    findings.push(Finding { rule: "the key file can be read by its owner only", violations: key_file(&hub.config.key_file) });
+    let secrets = &hub.config.secrets;
+    let files = secrets.former_keys.iter().chain([&secrets.key]).filter_map(KeySource::file);
+    findings.push(Finding { rule: "the key file can be read by its owner only", violations: files.flat_map(key_file).collect() });
+    findings.push(Finding { rule: "every secret is sealed with a key that is known here", violations: hub.keys.unknown().await? });
     findings.push(connectors(hub)?);
     findings.push(connections(hub).await?);
     let wrong = findings.iter().filter(|it| !it.violations.is_empty()).count();

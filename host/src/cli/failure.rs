@@ -3,17 +3,19 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use patchbay_host::catalogue::CatalogueError;
-use patchbay_host::config::ConfigError;
-use patchbay_host::hub::OpenError;
-use patchbay_host::ids::IdError;
-use patchbay_host::operations::OperationError;
-use patchbay_host::plugin::network::NetworkError;
-use patchbay_host::registry::RunError;
-use patchbay_host::secrets::SecretError;
-use patchbay_host::serve::ServeError;
-use patchbay_host::setup::SetupError;
-use patchbay_host::store::StoreError;
+use crate::catalogue::CatalogueError;
+use crate::config::ConfigError;
+use crate::hub::OpenError;
+use crate::ids::IdError;
+use crate::keys::KeyError;
+use crate::operations::OperationError;
+use crate::plugin::network::NetworkError;
+use crate::plugin::{CallError, LoadError};
+use crate::registry::RunError;
+use crate::secrets::SecretError;
+use crate::serve::ServeError;
+use crate::setup::{Fault, SetupError};
+use crate::store::StoreError;
 
 /// The exit codes. Their numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Exit {
         (Self::Unsigned, "the signature or token of a delivery was refused"),
         (Self::NotFound, "there is no such connection, connector, lead, contact, conversation or dead letter"),
         (Self::Invalid, "a configuration is not valid: patchbay.toml, a connection's, the key, or a connector's file"),
-        (Self::Violated, "the doctor found something wrong, or a connection's test failed"),
+        (Self::Violated, "the doctor found something wrong, a test failed, or an upgrade would lose events"),
         (Self::Database, "the database cannot be reached or does not answer"),
         (Self::Build, "the connectors could not be built"),
         (Self::Refused, "not possible as things stand, or not confirmed"),
@@ -116,13 +118,36 @@ impl From<ConfigError> for Failure {
 impl From<SecretError> for Failure {
     fn from(error: SecretError) -> Self {
         let help = match &error {
-            SecretError::File { .. } => "give the user that runs the hub the right to read it, or set `key_file` in patchbay.toml",
+            SecretError::File { .. } => {
+                "give the user that runs the hub the right to read it, or name another place by `key` under [secrets] in patchbay.toml"
+            }
             SecretError::Malformed { .. } => "restore the key from your copy; a new key cannot open the secrets that are stored",
-            SecretError::Sealed { .. } => {
-                "restore the key file that this database was made with, or set the secret anew: patchbay connection update <connection> --secret <name>"
+            SecretError::Environment(_) | SecretError::Command { .. } => {
+                "`key` under [secrets] in patchbay.toml says where the master key stands"
+            }
+            SecretError::Unknown { .. } | SecretError::Damaged { .. } => {
+                "set the secret anew: patchbay connection update <connection> --secret <name>"
             }
         };
         Self::new(Exit::Invalid, chain(&error)).help(help)
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let what = chain(&error);
+        match error {
+            KeyError::Store(error) => error.into(),
+            KeyError::Locked { .. } => Self::new(Exit::Invalid, what).help(
+                "restore that master key from your copy; one that was replaced goes to `former_keys` under [secrets] in patchbay.toml",
+            ),
+            KeyError::OtherMasters(_) => Self::new(Exit::Refused, what)
+                .help("name it in `former_keys` under [secrets], or, where no hub needs it any more: patchbay key forget <master key>"),
+            KeyError::Unopened(_) => Self::new(Exit::Violated, what)
+                .help("set them anew: patchbay connection update <connection> --secret <name>; then once more: patchbay key rotate"),
+            KeyError::Needed(_) => Self::new(Exit::Refused, what).help("`patchbay key list` shows which master keys open what"),
+            KeyError::Contended => Self::new(Exit::Refused, what),
+        }
     }
 }
 
@@ -132,10 +157,11 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Open { .. } => Self::new(Exit::Database, what)
                 .help("check `database` in patchbay.toml (or PATCHBAY_DATABASE), and that it runs and may be written"),
-            StoreError::Database(_) | StoreError::Contended(_) => {
+            StoreError::Database(_) | StoreError::Claim { .. } | StoreError::FormerKey | StoreError::Contended(_) => {
                 Self::new(Exit::Database, what).help("check that the database runs and has room, then try again")
             }
             StoreError::Gone(_) => Self::new(Exit::NotFound, what),
+            StoreError::KeyReused => Self::new(Exit::Refused, what),
             StoreError::StateQuota { .. } => Self::new(Exit::Unexpected, what),
         }
     }
@@ -145,6 +171,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Key(error) => error.into(),
+            OpenError::Keys(error) => error.into(),
             OpenError::Store(error) => error.into(),
             OpenError::Plugin(_) => Self::new(Exit::Unexpected, chain(&error))
                 .help("the plugin host reserves address space for its instances: check `ulimit -v` and the container's limits"),
@@ -159,7 +186,11 @@ impl From<CatalogueError> for Failure {
             CatalogueError::Unknown { .. } => Self::new(Exit::NotFound, what)
                 .help("`patchbay up` builds the bundled connectors; any other connector's .wasm is copied into that folder"),
             CatalogueError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::new(Exit::NotFound, what),
-            CatalogueError::Read { .. } => Self::new(Exit::Unexpected, what),
+            CatalogueError::Read { .. } | CatalogueError::Write { .. } => Self::new(Exit::Unexpected, what),
+            CatalogueError::Refused { .. } => Self::new(Exit::Refused, what)
+                .help("`patchbay connector upgrade <file>` takes a version after it was shown what it reads differently"),
+            CatalogueError::Load { source: LoadError::Contract(_), .. } => Self::new(Exit::Invalid, what)
+                .help("the table in sdk/README.md says which contract each hub speaks; an SDK of that version builds it for this one"),
             CatalogueError::Artifact { .. } | CatalogueError::Load { .. } => {
                 Self::new(Exit::Invalid, what).help("the file must be a component of this hub's contract: build it anew, see sdk/README.md")
             }
@@ -167,18 +198,23 @@ impl From<CatalogueError> for Failure {
     }
 }
 
+/// Each fault on a line, with its place and what is allowed there.
+fn lines(faults: &[Fault]) -> String {
+    let each = faults.iter().map(|it| {
+        let place = if it.at.is_empty() { String::new() } else { format!("{}: ", it.at) };
+        let allowed = it.allowed.as_ref().map(|it| format!(" (allowed: {it})")).unwrap_or_default();
+        format!("\n  {place}{}{allowed}", it.problem)
+    });
+    each.collect()
+}
+
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         match error {
-            SetupError::Faults(faults) => {
-                let lines = faults.iter().map(|it| {
-                    let place = if it.at.is_empty() { String::new() } else { format!("{}: ", it.at) };
-                    let allowed = it.allowed.as_ref().map(|it| format!(" (allowed: {it})")).unwrap_or_default();
-                    format!("\n  {place}{}{allowed}", it.problem)
-                });
-                Self::new(Exit::Invalid, format!("the configuration does not fit:{}", lines.collect::<String>()))
-                    .help("`patchbay connector inspect <connector>` lists every property with what is allowed")
-            }
+            SetupError::Faults(faults) => Self::new(Exit::Invalid, format!("the configuration does not fit:{}", lines(&faults)))
+                .help("`patchbay connector inspect <connector>` lists every property with what is allowed"),
+            SetupError::Mapping(faults) => Self::new(Exit::Invalid, format!("the mapping does not fit:{}", lines(&faults)))
+                .help("`patchbay mapping fields <connection>` lists the sink's fields; host/README.md says what a rule may have"),
             SetupError::Schema(_) => Self::new(Exit::Invalid, chain(&error)),
         }
     }
@@ -203,7 +239,7 @@ impl From<RunError> for Failure {
             RunError::Secret(error) => error.into(),
             RunError::Network(error) => error.into(),
             RunError::Store(error) => error.into(),
-            RunError::Client(_) => Self::new(Exit::Unexpected, chain(&error)),
+            RunError::Client(_) | RunError::Mapping(_) => Self::new(Exit::Unexpected, chain(&error)),
         }
     }
 }
@@ -218,6 +254,9 @@ impl From<OperationError> for Failure {
             OperationError::Store(error) => error.into(),
             OperationError::NotFound(_) => Self::new(Exit::NotFound, error.to_string()),
             OperationError::Refused(_) => Self::new(Exit::Refused, error.to_string()),
+            OperationError::Body(faults) => Self::new(Exit::Usage, format!("values are not allowed:{}", lines(&faults))),
+            OperationError::Call(CallError::Quarantined(_)) => Self::new(Exit::Refused, chain(&error))
+                .help("`patchbay connector release <connector>` ends it at once; so does another version of the connector"),
             OperationError::Call(_) => Self::new(Exit::Violated, chain(&error)),
         }
     }
@@ -256,7 +295,7 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_configuration_has_a_line() {
-        let fault = |at: &str, allowed: Option<&str>| patchbay_host::setup::Fault {
+        let fault = |at: &str, allowed: Option<&str>| Fault {
             at: at.to_owned(),
             problem: "it is wrong".to_owned(),
             allowed: allowed.map(str::to_owned),

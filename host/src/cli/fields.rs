@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jsonschema::error::ValidationErrorKind;
-use patchbay_host::setup;
 use patchbay_schemas::Manifest;
 use serde_json::{Map, Value};
 
 use super::failure::{Exit, Failure};
 use super::output::{ask, clean, complain};
+use crate::setup;
 
 /// `name=value`
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,16 +4,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use patchbay_host::catalogue::Catalogue;
-use patchbay_host::clock::Clock;
-use patchbay_host::config::{COMMENTED, Config};
-use patchbay_host::hub::Hub;
-use patchbay_host::plugin::{CompileCache, Runtime};
-use patchbay_host::secrets::MasterKey;
-
 use super::failure::{Exit, Failure};
 use super::logging;
 use super::output::Out;
+use crate::catalogue::Catalogue;
+use crate::clock::Clock;
+use crate::config::{COMMENTED, Config};
+use crate::hub::Hub;
+use crate::plugin::{CompileCache, Runtime};
+use crate::secrets::MasterKey;
 
 /// Where a command runs.
 pub struct Here {
@@ -32,6 +31,16 @@ impl Here {
         let file = named.unwrap_or(Path::new("patchbay.toml"));
         let file = std::path::absolute(file).map_err(|error| Failure::io(file.display(), &error))?;
         Ok(Self { out, file, named: named.is_some() })
+    }
+
+    /// The same for a command that works in a folder of its own: the configuration that was named, else the one of the current folder, else
+    /// the nearest one above `folder`.
+    pub fn near(&self, folder: &Path) -> Result<Self, Failure> {
+        let above = folder.ancestors().map(|it| it.join("patchbay.toml")).find(|it| it.is_file());
+        match above.filter(|_| !self.named && !self.file.exists()) {
+            Some(file) => Self::new(self.out, Some(&file)),
+            None => Ok(Self { out: self.out, file: self.file.clone(), named: self.named }),
+        }
     }
 
     /// The hub's configuration. A file that was named must be there.
@@ -75,7 +84,10 @@ impl Here {
     pub async fn with_hub(&self, command: impl AsyncFnOnce(&Hub) -> Result<(), Failure>) -> Result<(), Failure> {
         logging::start_for_command();
         let hub = self.open().await?;
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+        let hub = hub.by(format_args!("cli:{}", if user.is_empty() { "unknown" } else { &user }));
         let ended = command(&hub).await;
+        hub.registry.finish().await;
         hub.store.close().await;
         ended
     }
@@ -99,7 +111,7 @@ impl ScratchCache {
     /// The best cache that there is.
     pub fn find(config: &Config) -> Self {
         let hubs = std::env::var("PATCHBAY_KEY")
-            .map_or_else(|_| MasterKey::from_file(&config.key_file).ok(), |text| MasterKey::from_text(&text, "PATCHBAY_KEY").ok());
+            .map_or_else(|_| config.secrets.key.read().ok(), |text| MasterKey::from_text(&text, "PATCHBAY_KEY").ok());
         if let Some(key) = hubs.filter(|_| config.cache.is_dir()) {
             return Self { cache: CompileCache::new(config.cache.clone(), key.cache_key()), passing: None };
         }

@@ -1,13 +1,16 @@
 //! `lead list`, `lead show`
 
-use patchbay_host::hub::Hub;
-use patchbay_host::ids::{ContactId, LeadId};
-use patchbay_host::store::leads::{LeadFilter, Of};
+use patchbay_schemas::{Stage, Timestamp};
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
-use super::output::{Out, Table, time};
+use super::mapping::shown;
+use super::output::{Out, Table, clean, time};
 use super::view;
+use crate::hub::Hub;
+use crate::ids::{ContactId, LeadId};
+use crate::store::leads::{LeadFilter, Of};
+use crate::store::stages::due_at;
 
 #[derive(clap::Subcommand)]
 pub enum Leads {
@@ -22,6 +25,9 @@ pub enum Leads {
         /// Only of this person
         #[arg(long, value_name = "CON_…")]
         contact: Option<ContactId>,
+        /// Only those of whose person somebody was to speak with by now: refused ones on the date to come back to them
+        #[arg(long)]
+        due: bool,
         /// Only older than this one
         #[arg(long, value_name = "LEAD_…")]
         before: Option<LeadId>,
@@ -37,16 +43,68 @@ pub enum Leads {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
+    /// Show why each interaction belongs to a lead, and the person's leads before and after it
+    Why {
+        /// lead_…
+        id: LeadId,
+    },
+    /// Put a lead into a stage: converted to a client, refused, or open again; the CRMs are told
+    Stage {
+        /// lead_…
+        id: LeadId,
+        /// The stage
+        #[arg(value_enum)]
+        stage: To,
+        /// Why it was refused
+        #[arg(long, required_if_eq("stage", "refused"))]
+        reason: Option<String>,
+        /// When to come back to a refused lead: 2026-12-01 or 2026-12-01T09:00:00+03:00; then it is due again
+        #[arg(long = "return", value_name = "DATE")]
+        return_at: Option<Date>,
+    },
+}
+
+/// A stage as it is typed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum To {
+    Lead,
+    Client,
+    Refused,
+}
+
+/// A day, at its beginning in UTC, or a time.
+#[derive(Clone, Copy)]
+pub struct Date(pub Timestamp);
+
+impl std::str::FromStr for Date {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|it| it.timestamp());
+        let at = text.parse::<Timestamp>().ok().or_else(day);
+        at.map(Self).ok_or_else(|| "a date such as 2026-12-01, or a time such as 2026-12-01T09:00:00+03:00".to_owned())
+    }
 }
 
 impl Leads {
     pub async fn run(self, out: Out, hub: &Hub) -> Result<(), Failure> {
         match self {
-            Self::List { stage, channel, contact, before, limit } => {
-                let filter = LeadFilter { stage, contact, channel };
+            Self::List { stage, channel, contact, due, before, limit } => {
+                let filter = LeadFilter { stage, contact, channel, due_by: due.then(|| hub.store.clock.now()) };
                 list(out, hub, &filter, before, limit).await
             }
             Self::Show { id, limit } => show(out, hub, id, limit).await,
+            Self::Why { id } => why(out, hub, id).await,
+            Self::Stage { id, stage, reason, return_at } => {
+                let stage = match stage {
+                    To::Lead => Stage::Lead,
+                    To::Client => Stage::Client,
+                    To::Refused => Stage::Refused { reason, return_at: return_at.map(|Date(it)| it) },
+                };
+                let lead = hub.set_stage(hub.workspace.id, id, stage).await?;
+                let due = due_at(&lead).map(|it| format!(", due {}", time(it))).unwrap_or_default();
+                out.answer(&view::lead_json(&lead), || format!("{}: {}{due}\n", lead.id, lead.stage.name()))
+            }
         }
     }
 }
@@ -64,7 +122,7 @@ async fn list(out: Out, hub: &Hub, filter: &LeadFilter, before: Option<LeadId>, 
                 view::reach(&it.contact),
                 it.source.channel.clone(),
                 it.responsible.as_ref().map(|it| it.name.clone()).unwrap_or_default(),
-                it.next_contact_at.map(time).unwrap_or_default(),
+                due_at(it).map(time).unwrap_or_default(),
                 time(it.created_at),
                 view::faults(it).join(", "),
             ]);
@@ -92,4 +150,40 @@ pub async fn show(out: Out, hub: &Hub, id: LeadId, limit: i64) -> Result<(), Fai
     };
     let connection = connection.unwrap_or_else(|| lead.source.connection.clone());
     out.answer(&json!({ "lead": view::lead_json(&lead), "timeline": timeline }), || view::lead(&lead, &connection, &timeline))
+}
+
+async fn why(out: Out, hub: &Hub, id: LeadId) -> Result<(), Failure> {
+    let why = hub.lead_why(hub.workspace.id, id).await?;
+    out.answer(&why, || {
+        let mut text = format!("Lead {}, {} since {}\n", why.lead.id, why.lead.stage.name(), time(why.stage_at));
+        let due = why.due_at.map_or_else(|| "nobody is to speak with the person".to_owned(), |it| format!("due {}", time(it)));
+        text += &format!("  {due}\n");
+        if let Some(form) = &why.form {
+            text += &format!("  opened by the form {}\n", clean(form));
+        }
+        for (word, other) in [("after", &why.earlier), ("before", &why.later)] {
+            if let Some(it) = other {
+                text += &format!("  {word} {}, {} since {}\n", it.id, it.stage, time(it.stage_at));
+            }
+        }
+        let mut table = Table::new(["WHEN", "KIND", "FROM", "DID", "BY"]);
+        for it in why.interactions.iter().rev() {
+            let by = it
+                .rule
+                .clone()
+                .unwrap_or_else(|| if it.placed.is_some() { "what holds without rules" } else { "merge or unmerge" }.to_owned());
+            table.wide_row([time(it.at), it.kind.clone(), it.connection.clone(), it.placed.unwrap_or("brought here").to_owned(), by]);
+        }
+        text += "\n";
+        text += &table.text();
+        if !why.said.is_empty() {
+            let mut said = Table::new(["FIELD", "SAID", "BY", "WHEN"]);
+            for it in &why.said {
+                said.row([it.field.as_str().to_owned(), clean(&shown(&it.value)), clean(&it.source), time(it.at)]);
+            }
+            text += "\n";
+            text += &said.text();
+        }
+        text
+    })
 }

@@ -2,16 +2,16 @@
 
 use std::io::IsTerminal as _;
 
-use patchbay_host::config::{LogConfig, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 use super::failure::{Exit, Failure};
+use crate::config::{LogConfig, LogFormat};
 
 /// The hub's own log, as patchbay.toml says.
 pub fn start(config: &LogConfig) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.level).map_err(|error| {
         Failure::new(Exit::Invalid, format!("log.level = \"{}\": {error}", config.level))
-            .help("error, warn, info, debug, or a filter such as info,patchbay_host::deliver=debug")
+            .help("error, warn, info, debug, or a filter such as info,crate::deliver=debug")
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // Whoever set up a log before keeps it.

@@ -5,23 +5,34 @@
 //! ```
 //! Answers go to stdout and nothing else does; progress, questions and errors go to stderr.
 
+mod audit;
 mod bench;
+mod builder;
+mod call;
 mod connection;
 mod connector;
 mod contact;
 mod dead;
+mod delivery;
 mod demo;
 mod doctor;
 mod failure;
 mod fields;
 mod files;
+mod import;
+mod key;
+mod languages;
 mod lead;
+mod link;
 mod logging;
+mod mapping;
 mod message;
 mod output;
 mod run;
 mod samples;
+mod sync;
 mod token;
+mod toolchain;
 mod up;
 mod view;
 
@@ -59,6 +70,12 @@ enum Command {
     /// Accounts of messengers, forms and CRMs
     #[command(subcommand, visible_alias = "connections")]
     Connection(connection::Connections),
+    /// Which value of a lead goes into which field of a sink
+    #[command(subcommand)]
+    Mapping(mapping::Mappings),
+    /// What would be written to a sink
+    #[command(subcommand)]
+    Sync(sync::Sync),
     /// Installed connectors: the .wasm files that connections are made of
     #[command(subcommand, visible_alias = "connectors")]
     Connector(connector::Connectors),
@@ -68,15 +85,29 @@ enum Command {
     /// People, with all their phones, addresses and accounts
     #[command(subcommand, visible_alias = "contacts")]
     Contact(contact::Contacts),
+    /// Deep links and QR codes that tie a messenger's chat to a person, a visitor, a lead or a campaign
+    #[command(subcommand, visible_alias = "links")]
+    Link(link::Links),
     /// Messages to people
     #[command(subcommand)]
     Message(message::Messages),
+    /// Telephone calls to people
+    #[command(subcommand)]
+    Call(call::Calls),
+    /// Deliveries: what came in, what became of it, and which version of a connector read it
+    #[command(subcommand, visible_alias = "deliveries")]
+    Delivery(delivery::Deliveries),
     /// Dead letters: what stopped, and why
     #[command(subcommand)]
     Dead(dead::Dead),
     /// Tokens of the API
     #[command(subcommand, visible_alias = "tokens")]
     Token(token::Tokens),
+    /// Which secret was used for what, who changed one, who erased a person
+    Audit(audit::Audit),
+    /// The keys that secrets are sealed with
+    #[command(subcommand, visible_alias = "keys")]
+    Key(key::Keys),
     /// Measure this build on your own data
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -90,6 +121,7 @@ const EVERYWHERE: &str = "Options of every command";
 const HUB_CONFIG: &str = "hub_config";
 
 /// Runs the command line to its end.
+#[must_use]
 pub fn main() -> ExitCode {
     let matches = match tree().try_get_matches() {
         Ok(matches) => matches,
@@ -135,11 +167,18 @@ async fn dispatch(here: Here, command: Command) -> Result<(), Failure> {
         Command::Connector(it) => it.run(&here).await,
         Command::Demo(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
         Command::Connection(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
+        Command::Mapping(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
+        Command::Sync(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
         Command::Lead(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
         Command::Contact(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
+        Command::Link(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
         Command::Message(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
+        Command::Call(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
+        Command::Delivery(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
         Command::Dead(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
         Command::Token(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
+        Command::Audit(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
+        Command::Key(it) => here.with_hub(async |hub| it.run(out, hub).await).await,
         Command::Doctor => here.with_hub(async |hub| doctor::run(out, hub).await).await,
     }
 }

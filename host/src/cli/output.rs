@@ -90,7 +90,7 @@ pub fn short(text: &str, most: usize) -> String {
 
 /// A time as people read it, in UTC.
 pub fn time(at: patchbay_schemas::Timestamp) -> String {
-    patchbay_host::operations::short_time(at)
+    crate::operations::short_time(at)
 }
 
 /// Rows with aligned columns.
@@ -105,9 +105,9 @@ impl Table {
         Self { rows: vec![head.map(str::to_owned).to_vec()], indent: 0 }
     }
 
-    /// The same, set in by two.
+    /// The same, set in by two more.
     pub fn indented(self) -> Self {
-        Self { indent: 2, ..self }
+        Self { indent: self.indent + 2, ..self }
     }
 
     /// Rows without a head, set in by two.

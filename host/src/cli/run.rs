@@ -3,9 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use patchbay_host::clock::Clock;
-use patchbay_host::hub::Hub;
-use patchbay_host::serve;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +10,9 @@ use super::failure::Failure;
 use super::files::Here;
 use super::logging;
 use super::output::complain;
+use crate::clock::Clock;
+use crate::hub::Hub;
+use crate::serve;
 
 /// How often a hub that starts is asked whether it is there.
 const ASK: Duration = Duration::from_millis(20);
@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(2);
 pub async fn serve(here: Here) -> Result<(), Failure> {
     let config = here.config()?;
     logging::start(&config.log)?;
-    let hub = Hub::open(config, Clock::System).await?;
+    let hub = Hub::open(config, Clock::steady()).await?;
     run(hub, || ()).await
 }
 
@@ -73,6 +73,8 @@ async fn answers_at_last(address: SocketAddr) {
 
 /// True when a hub answers at this address.
 pub async fn answers(address: SocketAddr) -> bool {
+    // Whoever asks before it opens a hub has no TLS provider yet; a second call finds it there already.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let Ok(client) = reqwest::Client::builder().no_proxy().timeout(WAIT).build() else { return false };
     let asked = client.get(format!("http://{}/healthz", reachable(address))).send().await;
     asked.is_ok_and(|it| it.status().is_success())

@@ -1,13 +1,13 @@
 //! Connections that are there to try the hub with.
 
-use patchbay_host::hub::Hub;
-use patchbay_host::operations::NewConnection;
-use patchbay_host::store::connections::{Connection, ConnectionState};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Map, Value, json};
 
 use super::connection::all;
 use super::failure::Failure;
+use crate::hub::Hub;
+use crate::operations::NewConnection;
+use crate::store::connections::{Connection, ConnectionState};
 
 /// Name of the form connection that `up` makes.
 const FORM: &str = "Example form";

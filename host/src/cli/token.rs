@@ -1,12 +1,12 @@
 //! `token create`, `token list`, `token revoke`
 
-use patchbay_host::clock::timestamp;
-use patchbay_host::hub::Hub;
-use patchbay_host::ids::TokenId;
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
 use super::output::{Out, Table, time};
+use crate::clock::timestamp;
+use crate::hub::Hub;
+use crate::ids::TokenId;
 
 #[derive(clap::Subcommand)]
 pub enum Tokens {

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use patchbay_host::clock::Clock;
-use patchbay_host::config::Config;
-use patchbay_host::hub::Hub;
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
 use super::files::Here;
 use super::output::{Out, complain, print};
 use super::{logging, run, samples};
-use crate::builder::{BuildError, Workspace};
+use crate::cli::builder::{BuildError, Workspace};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::hub::Hub;
 
 #[derive(clap::Args)]
 pub struct Up {
@@ -41,7 +41,7 @@ impl Up {
         if !self.no_build {
             build(out, &config.connectors)?;
         }
-        let hub = Hub::open(config, Clock::System).await?;
+        let hub = Hub::open(config, Clock::steady()).await?;
         let form = example_form(out, &hub).await?;
         let ready = Ready::of(&here, &hub.config, form);
         run::run(hub, move || ready.say(out)).await
@@ -94,7 +94,7 @@ impl Ready {
                 .rsplit_once('@')
                 .map_or_else(|| config.database.clone(), |(_, place)| format!("postgres://…@{place}")),
             connectors: config.connectors.display().to_string(),
-            key: config.key_file.display().to_string(),
+            key: config.secrets.key.to_string(),
         }
     }
 

@@ -2,14 +2,34 @@
 
 use std::fmt::Write as _;
 
-use patchbay_host::store::leads::InteractionView;
 use patchbay_schemas::{Assurance, Contact, IdentityKind, Lead, Stage};
 use serde_json::{Value, json};
 
 use super::output::{Table, clean, short, time};
+use crate::replay::{Difference, Tally};
+use crate::store::leads::InteractionView;
 
 /// Longest text of an interaction in a timeline, characters.
 const LONGEST_TEXT: usize = 160;
+
+/// What is read differently, a row for each.
+pub fn differences(all: &[Difference]) -> Table {
+    let mut table = Table::new(["DELIVERY", "READ BY", "NOW", "EVENT", "KIND", "WHERE"]);
+    for it in all {
+        let place = it.problem.clone().unwrap_or_else(|| it.places.join(", "));
+        let (key, kind) = (it.key.clone().unwrap_or_default(), it.kind.clone().unwrap_or_default());
+        table.row([it.delivery.clone(), it.before.clone(), it.what.as_str().to_owned(), key, kind, place]);
+    }
+    table
+}
+
+/// How much is read differently, in one line.
+pub fn tally(it: &Tally) -> String {
+    format!(
+        "{} deliveries: {} events as they were, {} new, {} changed, {} gone, {} deliveries unreadable",
+        it.deliveries, it.same, it.new, it.changed, it.gone, it.unreadable
+    )
+}
 
 /// What a lead lacks.
 pub fn faults(lead: &Lead) -> Vec<&'static str> {
@@ -19,6 +39,9 @@ pub fn faults(lead: &Lead) -> Vec<&'static str> {
     }
     if lead.stage.is_open() && lead.next_contact_at.is_none() {
         faults.push("no next contact date");
+    }
+    if matches!(&lead.stage, Stage::Refused { reason: None, .. }) {
+        faults.push("no reason for the refusal");
     }
     faults
 }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | delivery | a list with one object for each event; or `{"events", "reply"}` where the answer to the vendor matters |
 //! | poll | `{"events", "cursor", "more"}` |
+//! | frames of a stream | a list with one object for each event; or `{"events", "send"}` where what is sent back matters |
+//! | a stream that was connected | `{"target", "events", "send"}`; a secret stands as `{name}` in what is sent |
 //! | commands | `{"receipts": [{"remote_id", "details"} or {"failure"}]}` |
 //! | check | `{"report"}` |
 //! | any | `{"failure": {"code", "retry"}}`; `{"unsigned": reason}` |
@@ -15,7 +17,7 @@ use patchbay_schemas::{Event, Outline};
 use serde_json::{Map, Value, json};
 
 use super::rig::{Outcome, Played};
-use crate::plugin::{Failure, Receipt, Reply, Retry};
+use crate::plugin::{Failure, Piece, Receipt, Reply, Retry, Target};
 use crate::rules::ingest::CheckedEvent;
 
 /// What people write beside an event.
@@ -41,6 +43,15 @@ pub fn document(outcome: &Outcome, shape: Option<&Value>) -> Value {
             }
             shape => list(events, shape),
         },
+        Outcome::Heard { target: None, events, send } => match shape {
+            Some(Value::Object(_)) if part("failure").is_none() => {
+                shaped(json!({ "events": list(events, part("events")), "send": of_frames(send) }), shape)
+            }
+            shape => list(events, shape),
+        },
+        Outcome::Heard { target: Some(target), events, send } => {
+            shaped(json!({ "target": of_target(target), "events": list(events, part("events")), "send": of_frames(send) }), shape)
+        }
         Outcome::Page { events, cursor, more } => shaped(
             json!({ "events": list(events, part("events")), "cursor": cursor, "more": more }),
             shape.filter(|it| it.get("events").is_some()),
@@ -78,7 +89,7 @@ pub fn broken_schemas(outcome: &Outcome) -> Vec<String> {
             let status = (!(100..600).contains(&reply.status)).then(|| format!("the reply has the status {}", reply.status));
             events.iter().filter_map(of_event).chain(status).collect()
         }
-        Outcome::Page { events, .. } => events.iter().filter_map(of_event).collect(),
+        Outcome::Page { events, .. } | Outcome::Heard { events, .. } => events.iter().filter_map(of_event).collect(),
         Outcome::Receipts(receipts) => receipts.iter().flatten().filter_map(of_receipt).collect(),
         Outcome::Report(report) => {
             let is_object = parsed(report).is_object();
@@ -122,6 +133,18 @@ fn of_failure(failure: &Failure) -> Value {
 fn of_reply(reply: &Reply) -> Value {
     let headers: Map<String, Value> = reply.headers.iter().map(|it| (it.name.to_ascii_lowercase(), json!(it.value))).collect();
     json!({ "status": reply.status, "headers": headers, "body": String::from_utf8_lossy(&reply.body) })
+}
+
+fn of_target(target: &Target) -> Value {
+    json!({ "endpoint": target.endpoint, "path_and_query": target.path_and_query })
+}
+
+fn of_frames(send: &[Vec<Piece>]) -> Value {
+    let piece = |it: &Piece| match it {
+        Piece::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Piece::Secret(name) => format!("{{{name}}}"),
+    };
+    send.iter().map(|it| it.iter().map(piece).collect::<String>()).collect()
 }
 
 fn list(events: &[CheckedEvent], shape: Option<&Value>) -> Value {

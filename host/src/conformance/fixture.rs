@@ -3,6 +3,8 @@
 //! | File | Holds |
 //! |---|---|
 //! | `<case>.json`, `.form`, `.multipart`, `.xml`, `.txt`, `.eml` | a delivery's body, byte for byte; the ending says the content type |
+//! | `<case>.jsonl`, `<case>.ami` | frames of a stream: one in each line, or in each block that ends with an empty line |
+//! | `<case>.opened.json` | `{}`: the stream was connected |
 //! | `<case>.command.json` | a command (or a list of them) as `schemas/v1/command.json` has it |
 //! | `<case>.poll.json`, `<case>.check.json` | `{"cursor", "limit"}`; `{}` |
 //! | `<case>.case.toml` | how it is posted, what it is configured with: see [`Settings`]; `case.toml` holds for all cases |
@@ -13,12 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use patchbay_schemas::Timestamp;
+use patchbay_schemas::manifest::Framing;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::plugin::cassette::{Answer, Exchange};
 use crate::plugin::{Command, Header, Request};
+use crate::stream::framing;
 
 /// Most events that a poll asks for where the case does not say.
 const LIMIT: u32 = 100;
@@ -56,6 +60,10 @@ pub enum Call {
     },
     /// Commands.
     Execute(Vec<Command>),
+    /// The stream was connected: where to, and what to begin with?
+    Opened,
+    /// Frames of a stream.
+    Received(Vec<Vec<u8>>),
     /// Does the connection work?
     Check,
 }
@@ -70,12 +78,45 @@ impl Call {
         }
     }
 
+    /// True for what a vendor hands to us: a delivery, or frames of a stream.
+    #[must_use]
+    pub fn is_delivery(&self) -> bool {
+        matches!(self, Self::Webhook(_) | Self::Received(_))
+    }
+
+    /// What the vendor handed to us: the body of a delivery, or the frames of a stream. Empty where we asked.
+    #[must_use]
+    pub fn units(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Webhook(request) => vec![&request.body],
+            Self::Received(frames) => frames.iter().map(Vec::as_slice).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same with something else in the place of one of its units.
+    #[must_use]
+    pub fn with_unit(&self, at: usize, unit: Vec<u8>) -> Self {
+        let mut other = self.clone();
+        match &mut other {
+            Self::Webhook(request) => request.body = unit,
+            Self::Received(frames) => {
+                if let Some(frame) = frames.get_mut(at) {
+                    *frame = unit;
+                }
+            }
+            _ => {}
+        }
+        other
+    }
+
     /// The ability that it needs.
     #[must_use]
     pub fn ability(&self) -> &'static str {
         match self {
             Self::Webhook(_) => "webhook",
             Self::Poll { .. } => "polling",
+            Self::Opened | Self::Received(_) => "stream",
             Self::Execute(_) => "commands",
             Self::Check => "check",
         }
@@ -85,7 +126,7 @@ impl Call {
 fn retried(command: &Command) -> Command {
     let mut command = command.clone();
     if let Ok(Value::Object(mut payload)) = serde_json::from_str(&command.payload)
-        && command.kind != "message.send"
+        && !matches!(command.kind.as_str(), "message.send" | "call.start" | "webhook.set" | "webhook.remove")
     {
         payload.insert("retried".to_owned(), true.into());
         command.payload = Value::Object(payload).to_string();
@@ -107,7 +148,8 @@ impl Case {
             Call::Webhook(request) => String::from_utf8_lossy(&request.body).into_owned(),
             Call::Execute(batch) => batch.iter().map(|it| it.payload.as_str()).collect(),
             Call::Poll { cursor, .. } => cursor.clone().unwrap_or_default(),
-            Call::Check => String::new(),
+            Call::Received(frames) => frames.iter().map(|it| String::from_utf8_lossy(it)).collect(),
+            Call::Check | Call::Opened => String::new(),
         };
         call + &Value::Object(self.settings.config.clone()).to_string()
     }
@@ -198,12 +240,15 @@ enum Part<'a> {
     Body,
     Command,
     Poll,
+    Opened,
+    Lines,
+    Blocks,
     Check,
     Beside(&'a str),
 }
 
 /// The endings that say what a file is; anything else is a body.
-const ENDINGS: [(&str, Part<'static>); 7] = [
+const ENDINGS: [(&str, Part<'static>); 10] = [
     (".expect.json", Part::Beside("expect")),
     (".case.toml", Part::Beside("case")),
     (".again.cassette.json", Part::Beside("again")),
@@ -211,6 +256,9 @@ const ENDINGS: [(&str, Part<'static>); 7] = [
     (".command.json", Part::Command),
     (".poll.json", Part::Poll),
     (".check.json", Part::Check),
+    (".opened.json", Part::Opened),
+    (".jsonl", Part::Lines),
+    (".ami", Part::Blocks),
 ];
 
 fn part(file: &str) -> (&str, &Part<'_>) {
@@ -251,7 +299,7 @@ pub fn read(folder: &Path) -> Result<Vec<Case>, FixtureError> {
     if let Some(file) = lost {
         return Err(FixtureError::Odd {
             path: folder.join(file),
-            reason: "there is no body, command, poll or check of this name beside it",
+            reason: "there is no body, command, poll, stream or check of this name beside it",
         });
     }
     Ok(cases.into_values().collect())
@@ -269,6 +317,9 @@ fn case(folder: &Path, name: &str, file: &str, part: &Part<'_>, files: &BTreeSet
             Call::Poll { cursor: poll.cursor, limit: poll.limit.unwrap_or(LIMIT) }
         }
         Part::Check => Call::Check,
+        Part::Opened => Call::Opened,
+        Part::Lines => Call::Received(framing::cut(Framing::Lines, &read_file(&path)?)),
+        Part::Blocks => Call::Received(framing::cut(Framing::Blocks, &read_file(&path)?)),
         _ => Call::Webhook(request(&path, &settings)?),
     };
     let cassette: Option<Vec<Exchange>> = beside(".cassette.json").map(|it| json(&it)).transpose()?;
@@ -390,11 +441,13 @@ mod tests {
                 ("a.again.cassette.json", "[]"),
                 ("c.poll.json", r#"{ "cursor": "7" }"#),
                 ("d.check.json", "{}"),
+                ("e.jsonl", "{\"a\":1}\n{\"a\":2}\n"),
+                ("f.opened.json", "{}"),
                 ("b.expect.json", "[]"),
             ],
         );
         let cases = read(&folder.0).unwrap();
-        assert_eq!(cases.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+        assert_eq!(cases.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d", "e", "f"]);
         assert_eq!((cases[0].cassette.len(), cases[0].again.as_ref().map(Vec::len)), (1, Some(0)));
         assert!(matches!(&cases[0].call, Call::Execute(it) if it[0].payload == r#"{"x":1}"#));
         let Call::Webhook(request) = &cases[1].call else { panic!("a delivery") };
@@ -404,7 +457,9 @@ mod tests {
         assert_eq!(Value::Object(cases[1].settings.config.clone()), serde_json::json!({ "mode": "b", "kept": 1 }));
         assert_eq!(cases[1].expected, Some(serde_json::json!([])));
         assert!(matches!(&cases[2].call, Call::Poll { cursor: Some(it), limit: LIMIT } if it == "7"));
-        assert!(matches!(cases[3].call, Call::Check));
+        assert!(matches!(cases[3].call, Call::Check) && matches!(cases[5].call, Call::Opened));
+        assert_eq!(cases[4].call.units(), [&b"{\"a\":1}"[..], &b"{\"a\":2}"[..]]);
+        assert_eq!(cases[4].call.with_unit(1, b"x".to_vec()).units(), [&b"{\"a\":1}"[..], &b"x"[..]]);
         assert!(read(Path::new("/nowhere/at/all")).unwrap().is_empty());
     }
 

@@ -1,9 +1,10 @@
 //! A connection in memory: the real plugin host with a clock that stands still, made-up secrets, and a cassette for a network.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use patchbay_schemas::manifest::ACCESS_TOKEN;
 use patchbay_schemas::{Manifest, Timestamp};
 use serde_json::Value;
 
@@ -14,12 +15,16 @@ use crate::plugin::cassette::{Asked, Exchange, Player, Then};
 use crate::plugin::network::Network;
 use crate::plugin::outbound::Outbound;
 use crate::plugin::state::StateKeeper;
-use crate::plugin::{CallError, Connector, Failure, Instances, Randomness, Receipt, Reply, Surroundings, Usage};
+use crate::plugin::tape::Tape;
+use crate::plugin::{
+    CallError, Connector, Failure, Frames, Instances, Piece, Randomness, Receipt, Reply, Surroundings, Target, Usage, compose,
+};
 use crate::reading;
 use crate::rules::ingest::CheckedEvent;
 use crate::rules::verify::{Presented, verify};
 use crate::secrets::SecretValue;
 use crate::setup::{self, SetupError};
+use crate::stream::line::{Heard, Line, LineError};
 
 /// The time in every case that does not say another: 2026-01-01T00:00:00Z, in milliseconds.
 const NOW_MS: i64 = 1_767_225_600_000;
@@ -37,6 +42,12 @@ pub enum RigError {
     /// The way to the live vendor cannot be made.
     #[error("the HTTP client cannot be made: {0}")]
     Client(#[from] reqwest::Error),
+    /// The live vendor's stream does not stand.
+    #[error("the stream: {0}")]
+    Stream(#[from] LineError),
+    /// The connector has nothing to say of its stream.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// A property without which nothing works.
     #[error("the configuration needs `{0}`: give it in fixtures/case.toml under [config]")]
     Missing(String),
@@ -63,6 +74,15 @@ pub enum Outcome {
         cursor: Option<String>,
         /// True: there is more.
         more: bool,
+    },
+    /// Of frames, or of a stream that was connected.
+    Heard {
+        /// Where it was connected to.
+        target: Option<Target>,
+        /// Its events, each checked by schema.
+        events: Vec<CheckedEvent>,
+        /// What is sent back.
+        send: Vec<Vec<Piece>>,
     },
     /// Of commands, one each.
     Receipts(Vec<Result<Receipt, Failure>>),
@@ -107,7 +127,7 @@ impl Place {
         // One TLS provider for the process; a second call finds it there already.
         drop(rustls::crypto::ring::default_provider().install_default());
         let open = Box::new(Outbound::open(granted)?);
-        Self::on(connector, settings, Outbound::Recorded { open, tape: Mutex::default() })
+        Self::on(connector, settings, Outbound::Recorded { open, tape: Tape::default() })
     }
 
     /// The secrets that nothing works without and that nobody gave.
@@ -126,11 +146,14 @@ impl Place {
             config_text: config.to_string(),
             config,
             secrets,
+            uses: Arc::default(),
+            tokens: None,
             outbound,
             pace: Pace::default(),
             state: StateKeeper::in_memory(),
             clock: Clock::Manual(Arc::new(now.into())),
             random: Randomness::seeded(SEED),
+            journal: Arc::default(),
         };
         Ok(Self { instances: Instances::new(Arc::clone(connector), Arc::new(surroundings)) })
     }
@@ -147,7 +170,7 @@ impl Place {
     /// Delivers what came before a case.
     pub async fn come_before(&self, case: &Case, all: &[Case]) -> Result<(), RigError> {
         for name in &case.settings.after {
-            let before = all.iter().find(|it| it.name == *name && matches!(it.call, Call::Webhook(_)));
+            let before = all.iter().find(|it| it.name == *name && it.call.is_delivery());
             let before = before.ok_or_else(|| RigError::NoSuchCase(name.clone()))?;
             self.play(&before.call, &before.cassette, Then::Nothing).await;
         }
@@ -181,6 +204,8 @@ impl Place {
             }),
             Call::Execute(batch) => self.instances.execute(batch).await.0.map(Outcome::Receipts),
             Call::Check => self.instances.check().await.map(Outcome::Report),
+            Call::Opened => self.opened().await,
+            Call::Received(frames) => self.instances.stream_received(frames).await.map(|it| heard(None, it)),
         };
         let time = begun.elapsed();
         let outcome = outcome.unwrap_or_else(|error| match error {
@@ -189,6 +214,12 @@ impl Place {
         });
         let usage = self.instances.usage().unwrap_or(Usage { fuel: 0, memory: 0, host_calls: 0 });
         Played { outcome, usage, time, asked: player.map(Player::asked).unwrap_or_default(), fault: player.and_then(Player::fault) }
+    }
+
+    async fn opened(&self) -> Result<Outcome, CallError> {
+        let target = self.instances.stream_choose().await?;
+        let (reply, _) = self.instances.stream_opened().await?;
+        Ok(heard(Some(target), reply))
     }
 
     /// Lets time pass.
@@ -218,6 +249,37 @@ impl Place {
         }
     }
 
+    /// Connects the stream to the live vendor and listens for a while: the frames that came in, without secrets. What the connector says
+    /// to them is sent.
+    pub async fn listen(&self, span: Duration) -> Result<Vec<Vec<u8>>, RigError> {
+        let here = self.instances.surroundings();
+        let Some(stream) = here.manifest.stream.clone() else { return Ok(Vec::new()) };
+        let target = self.instances.stream_choose().await?;
+        let mut line = Line::open(here, &stream, &target).await?;
+        let (reply, _) = self.instances.stream_opened().await?;
+        let (mut heard, mut replies) = (Vec::new(), reply.send);
+        let ends = tokio::time::Instant::now() + span;
+        loop {
+            for pieces in std::mem::take(&mut replies) {
+                line.say(here, pieces).await?;
+            }
+            match tokio::time::timeout_at(ends, line.next()).await {
+                Err(_) | Ok(Err(LineError::Closed)) => break,
+                Ok(Ok(Heard::Sign)) => {}
+                Ok(Ok(Heard::Frame(frame))) => {
+                    // One that the connector cannot read is worth recording too.
+                    if let Ok(reply) = self.instances.stream_received(std::slice::from_ref(&frame)).await {
+                        replies = reply.send;
+                    }
+                    heard.push(here.redact_bytes(frame));
+                }
+                Ok(Err(error)) => return Err(error.into()),
+            }
+        }
+        line.close().await;
+        Ok(heard)
+    }
+
     fn player(&self) -> Option<&Player> {
         match &self.instances.surroundings().outbound {
             Outbound::Played(player) => Some(player),
@@ -234,6 +296,10 @@ impl Place {
         let presented = Presented { method: &request.method, headers: &headers, query: &request.query, body: &request.body };
         verify(&webhook.verify, &presented, |name| here.secrets.get(name).map(SecretValue::reveal)).map_err(|error| error.to_string())
     }
+}
+
+fn heard(target: Option<Target>, reply: Frames) -> Outcome {
+    Outcome::Heard { target, events: reply.events.into_iter().map(reading::check).collect(), send: reply.send }
 }
 
 /// The same with more time: an engine that measures is slower, and so may the machine be that tests run on. What never ends is stopped
@@ -262,6 +328,12 @@ fn configure(manifest: &Manifest, settings: &Settings) -> Result<(Value, BTreeMa
             secrets.insert(name.to_owned(), SecretValue::new(value));
         }
     }
+    if manifest.authorises(&checked.config).is_some() {
+        // The hub gets it from the vendor; here it is made up, or given by who records.
+        let token = settings.secrets.get(ACCESS_TOKEN).cloned().unwrap_or_else(|| format!("made-up-{ACCESS_TOKEN}"));
+        secrets.insert(ACCESS_TOKEN.to_owned(), SecretValue::new(token));
+    }
+    compose(manifest, &checked.config, &mut secrets);
     Ok((checked.config, secrets))
 }
 

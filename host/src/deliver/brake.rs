@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Sender, random};
+use super::Sender;
+use super::carry::Carry;
 use crate::registry::Running;
 use crate::rules::breaker::{self, Health, Run, Why};
 use crate::store::StoreError;
@@ -29,13 +30,13 @@ impl Brake {
     }
 }
 
-impl Sender {
+impl<C: Carry> Sender<C> {
     /// Draws the conclusions from what a try told of the vendor.
     pub(super) async fn note(&self, running: &Running, lane: &Lane, health: &Health, reason: &str) -> Result<(), StoreError> {
         let rule = running.delivery(&self.hub).breaker;
         let (store, now) = (&self.hub.store, self.hub.store.clock.now_ms());
         if let Some(probes) = lane.probe {
-            if let Some(until) = breaker::probed(&rule, probes, health, now, random()) {
+            if let Some(until) = breaker::probed(&rule, probes, health, now, self.random()) {
                 self.brake.until.store(until, Ordering::Relaxed);
                 return store.probe_failed(self.id, &lane.token, until, reason).await;
             }
@@ -47,7 +48,7 @@ impl Sender {
         }
         let hold = {
             let mut run = self.brake.run.lock().unwrap_or_else(PoisonError::into_inner);
-            run.note(&rule, &lane.lane, health, reason, now, random())
+            run.note(&rule, &lane.lane, health, reason, now, self.random())
         };
         if let Some(hold) = hold {
             let hold = store.put_hold(self.id, hold).await?;

@@ -1,57 +1,138 @@
 //! What a row of the outbox asks, as the connector gets it.
 
 use patchbay_schemas::command::{CommandBody, InteractionAdd, LeadUpsert, NewRecord};
+use patchbay_schemas::{Extra, Lead};
 
+use super::note;
+use crate::calls;
 use crate::hub::Hub;
-use crate::ids::{ConnectionId, OutboxId, WorkspaceId};
+use crate::ids::{ConnectionId, LeadId, OutboxId, WorkspaceId};
+use crate::rules::conflict::{self, Writing};
 use crate::store::StoreError;
-use crate::store::outbox::{Asked, Waiting};
+use crate::store::connections::Connection;
+use crate::store::leads::InteractionEvent;
+use crate::store::outbox::{Asked, Told, Waiting};
 
-/// Kind and JSON of a command; kind and id of what its receipt will point at.
-pub(super) type Made = ((&'static str, String), (&'static str, String));
+/// A command that is ready.
+pub(super) struct Made {
+    /// Its kind and JSON.
+    pub payload: (&'static str, String),
+    /// Kind and id of what its receipt will point at.
+    pub local: (&'static str, String),
+    /// What the sink's record shows of a lead when it is carried out.
+    pub told: Option<Told>,
+}
 
-/// Makes the command of a row from what the database says now. The inner error is why it can never be made.
+/// Why a row has no command.
+pub(super) enum Unmade {
+    /// It never will: `code: message`
+    Never(String),
+    /// The sink has no record of the lead yet.
+    NoRecord,
+    /// What it would point at is about to be there.
+    Soon,
+    /// There is nothing to say any more.
+    Needless,
+}
+
+/// Makes the command of a row from what the database says now.
 pub(super) async fn command(
     hub: &Hub,
     connection: ConnectionId,
     lane: &str,
     row: &Waiting,
     retried: bool,
-) -> Result<Result<Made, String>, StoreError> {
+) -> Result<Result<Made, Unmade>, StoreError> {
+    let gone = |what: &str, id: &dyn std::fmt::Display| Ok(Err(Unmade::Never(format!("hub.gone: the {what} {id} is gone"))));
+    let mut told = None;
     let body = match &row.ask {
         Asked::Upsert(id) => {
-            let Some(lead) = hub.store.lead(row.workspace, *id).await? else { return Ok(Err(format!("hub.gone: the lead {id} is gone"))) };
-            let (remote_id, details) = hub.store.reference(connection, "lead", &id.to_string()).await?.unzip();
-            // A connector that says something else than an object is not remembered.
-            let known = details.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
-            let new_record = new_record(hub, connection, row.workspace);
-            (CommandBody::LeadUpsert(Box::new(LeadUpsert { lead, remote_id, known, new_record, retried })), ("lead", id.to_string()))
+            // Before the lead: what it shows may be newer than the version that is said to be written, never older.
+            let sources = hub.store.sources(*id).await?;
+            let Some(lead) = hub.store.lead(row.workspace, *id).await? else { return gone("lead", id) };
+            let mapping = hub.mapping_of(connection).await?;
+            let made = hub.mapped(mapping.as_deref(), row.workspace, *id, &lead).await?;
+            for (field, reason) in &made.failed {
+                // A field less is better than a lead less; `mapping preview` and `sync plan` show the same reason.
+                tracing::warn!(connection.id = %connection, lead.id = %id, field, reason, "a rule of the field mapping failed: the field is left alone");
+                metrics::counter!("patchbay_mapping_failures_total", "connection" => connection.to_string()).increment(1);
+            }
+            let own = hub.registry.running(connection).and_then(|it| it.connection.delivery.new_record);
+            let of = Sink { id: connection, workspace: row.workspace, new_record: own };
+            let writing = Writing { fields: conflict::told(&lead), version: conflict::version(&sources), retried, before: None };
+            told = Some(Told { lead: *id, workspace: row.workspace, writing });
+            let upsert = upsert_of(hub, of, lead, *id, made.values, retried).await?;
+            (CommandBody::LeadUpsert(Box::new(upsert)), ("lead", id.to_string()))
         }
         Asked::Add(id) => {
-            let Some((lead_remote_id, _)) = hub.store.reference(connection, "lead", lane).await? else {
-                return Ok(Err(
-                    "hub.no_record: the sink has no record of the lead, because creating it failed; redrive that first".to_owned()
-                ));
+            let Some((lead_remote_id, _)) = hub.store.reference(connection, "lead", lane).await? else { return Ok(Err(Unmade::NoRecord)) };
+            let Some(told) = hub.store.interaction_event(row.workspace, *id).await? else { return gone("interaction", id) };
+            let InteractionEvent { channel, received_at, event, conversation } = told;
+            let (interaction_id, conversation_id) = (id.to_string(), conversation.map(|it| it.to_string()));
+            let add = InteractionAdd {
+                lead_remote_id,
+                interaction_id,
+                channel,
+                received_at,
+                event,
+                conversation_id,
+                same_person: Vec::new(),
+                retried,
             };
-            let Some((channel, received_at, event)) = hub.store.interaction_event(row.workspace, *id).await? else {
-                return Ok(Err(format!("hub.gone: the interaction {id} is gone")));
-            };
-            let add = InteractionAdd { lead_remote_id, interaction_id: id.to_string(), channel, received_at, event, retried };
             (CommandBody::InteractionAdd(Box::new(add)), ("interaction", id.to_string()))
         }
-        Asked::Send(payload) => return Ok(Ok((("message.send", payload.clone()), ("message", row.id.to_string())))),
+        Asked::Note(it) => return note::command(hub, connection, lane, row, it, retried).await,
+        Asked::Call(payload) => {
+            return Ok(match calls::too_late(payload, hub.store.clock.now()) {
+                Some(reason) => Err(Unmade::Never(reason)),
+                None => Ok(Made { payload: ("call.start", payload.clone()), local: ("call", row.id.to_string()), told }),
+            });
+        }
+        Asked::Send(payload) => {
+            return Ok(Ok(Made { payload: ("message.send", payload.clone()), local: ("message", row.id.to_string()), told }));
+        }
     };
     let payload = body.0.payload().map_err(|error| StoreError::Database(sqlx::Error::Encode(Box::new(error))))?;
-    Ok(Ok(((body.0.kind(), payload), body.1)))
+    Ok(Ok(Made { payload: (body.0.kind(), payload), local: body.1, told }))
 }
 
-/// When the sink makes a record: as its connection says, else as the workspace does.
-fn new_record(hub: &Hub, connection: ConnectionId, workspace: WorkspaceId) -> NewRecord {
-    let current = hub.registry.current();
-    let own = current.running.get(&connection).and_then(|it| it.connection.delivery.new_record);
-    let settings = current.contexts.get(&workspace).map(|it| it.settings.new_record);
+/// A connection as far as an upsert must know it.
+#[derive(Clone, Copy)]
+pub(crate) struct Sink {
+    id: ConnectionId,
+    workspace: WorkspaceId,
+    new_record: Option<NewRecord>,
+}
+
+impl From<&Connection> for Sink {
+    fn from(it: &Connection) -> Self {
+        Self { id: it.id, workspace: it.workspace, new_record: it.delivery.new_record }
+    }
+}
+
+/// The payload of `lead.upsert` and of `lead.plan`, so that both are about the same.
+pub(crate) async fn upsert_of(
+    hub: &Hub,
+    sink: impl Into<Sink>,
+    lead: Lead,
+    id: LeadId,
+    fields: Extra,
+    retried: bool,
+) -> Result<LeadUpsert, StoreError> {
+    let sink = sink.into();
+    let (remote_id, details) = hub.store.reference(sink.id, "lead", &id.to_string()).await?.unzip();
+    // A connector that says something else than an object is not remembered.
+    let known = details.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+    // A row that died before may have made the record all the same.
+    let retried = retried || (remote_id.is_none() && hub.store.was_tried(sink.id, &id.to_string()).await?);
+    let settings = hub.registry.current().contexts.get(&sink.workspace).map(|it| it.settings.new_record);
     // A command line has no registry.
-    own.or(settings).unwrap_or(hub.workspace.settings.new_record)
+    let own = if remote_id.is_none() && retried && hub.store.gave_up_record(sink.id, id).await? { Some(NewRecord::Always) } else { None };
+    let new_record = own.or(sink.new_record).or(settings).unwrap_or(hub.workspace.settings.new_record);
+    let sources = hub.store.sources(id).await?;
+    let overruled = sources.get(&sink.id.to_string()).map(|it| conflict::overruled(&it.says, &conflict::told(&lead))).unwrap_or_default();
+    let settled = overruled.into_iter().map(|it| it.as_str().to_owned()).collect();
+    Ok(LeadUpsert { lead, remote_id, known, new_record, fields, settled, retried })
 }
 
 impl Hub {
@@ -59,7 +140,7 @@ impl Hub {
     pub async fn command_now(&self, workspace: WorkspaceId, id: OutboxId) -> Result<Option<serde_json::Value>, StoreError> {
         let Some((connection, lane, row)) = self.store.row(workspace, id).await? else { return Ok(None) };
         let made = command(self, connection, &lane, &row, row.attempts > 0).await?;
-        Ok(made.ok().and_then(|((kind, payload), _)| {
+        Ok(made.ok().and_then(|Made { payload: (kind, payload), .. }| {
             let payload: serde_json::Value = serde_json::from_str(&payload).ok()?;
             Some(serde_json::json!({ "idempotency_key": id, "kind": kind, "payload": payload }))
         }))

@@ -3,20 +3,21 @@
 use std::collections::HashSet;
 
 use super::Sender;
-use super::attempt::attempt;
+use super::carry::Carry;
 use crate::committer::DELIVERY_SHARD;
 use crate::ids::OutboxId;
 use crate::rules::breaker::Health;
+use crate::rules::ingest::{MergeNote, MergeStep};
 use crate::store::StoreError;
 use crate::store::outbox::{Asked, End, LANE_ROWS, Lane, Release, Tried, Waiting};
 
-impl Sender {
+impl<C: Carry> Sender<C> {
     /// Serves what waits in a lane, in order, until something fails, the vendor is left alone, or the lane is empty.
     pub(super) async fn serve(&self, mut lane: Lane) -> Result<(), StoreError> {
         let hub = &self.hub;
         let rows = hub.store.waiting(&lane).await?;
         let full = i64::try_from(rows.len()).is_ok_and(|it| it >= LANE_ROWS);
-        let (superseded, due) = coalesce(rows);
+        let (superseded, due) = coalesce(rows, lane.abandoned);
         let at = hub.store.clock.now_ms();
         let superseded: Vec<Tried> = superseded.into_iter().map(|id| Tried { id, at, took_ms: 0, end: End::Superseded }).collect();
         if !superseded.is_empty() && !hub.store.finish(&lane, &superseded, None, DELIVERY_SHARD).await? {
@@ -29,10 +30,15 @@ impl Sender {
                 hub.store.finish(&lane, &[], Some(Release::More), DELIVERY_SHARD).await?;
                 return Ok(());
             };
-            let done = attempt(hub, &running, &lane, &row).await?;
+            if self.is_quarantined() {
+                let due_at = hub.store.clock.now_ms().saturating_add(super::LOOK_MS);
+                hub.store.finish(&lane, &[], Some(Release::Later { due_at }), DELIVERY_SHARD).await?;
+                return Ok(());
+            }
+            let done = self.attempt(&running, &lane, &row).await?;
             self.note(&running, &lane, &done.health, &done.reason).await?;
             lane.probe = None;
-            let ended = matches!(done.tried.end, End::Delivered { .. } | End::Dead { .. });
+            let ended = !matches!(done.tried.end, End::Failed { .. });
             let release = done.release.or_else(|| (position + 1 == last).then_some(if full { Release::More } else { Release::Done }));
             if !hub.store.finish(&lane, &[done.tried], release, DELIVERY_SHARD).await? || !ended {
                 return Ok(());
@@ -49,15 +55,22 @@ impl Sender {
 }
 
 /// One write of the latest state stands for all that wait: it takes the first place, the others are superseded. An interaction that
-/// waits is told as it is by then, so it need not be told twice.
-fn coalesce(rows: Vec<Waiting>) -> (Vec<OutboxId>, Vec<Waiting>) {
+/// waits is told as it is by then, so it need not be told twice. A merge that was taken back before anybody was told of it is no news;
+/// `abandoned`: somebody may have been told.
+fn coalesce(rows: Vec<Waiting>, abandoned: bool) -> (Vec<OutboxId>, Vec<Waiting>) {
     let (mut upserts, mut due): (Vec<Waiting>, Vec<Waiting>) = (Vec::new(), Vec::new());
     let (mut superseded, mut added) = (Vec::new(), HashSet::new());
     for row in rows {
-        match row.ask {
+        match &row.ask {
             Asked::Upsert(_) => upserts.push(row),
-            Asked::Add(interaction) if !added.insert(interaction) => superseded.push(row.id),
-            Asked::Add(_) | Asked::Send(_) => due.push(row),
+            Asked::Add(interaction) if !added.insert(*interaction) => superseded.push(row.id),
+            Asked::Note(MergeNote { merge, step: MergeStep::Unmerged, .. }) if !abandoned => {
+                match due.iter().position(|it| it.attempts == 0 && matches!(&it.ask, Asked::Note(it) if it.merge == *merge)) {
+                    Some(merged) => superseded.extend([due.remove(merged).id, row.id]),
+                    None => due.push(row),
+                }
+            }
+            Asked::Add(_) | Asked::Send(_) | Asked::Call(_) | Asked::Note(_) => due.push(row),
         }
     }
     let newest = upserts.pop();
@@ -89,7 +102,7 @@ mod tests {
             row(Asked::Add(ids.next())),
         ];
         let order: Vec<_> = rows.iter().map(|it| it.id).collect();
-        let (superseded, due) = coalesce(rows);
+        let (superseded, due) = coalesce(rows, false);
         assert_eq!(superseded, [order[0]]);
         assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), [order[2], order[1], order[3]]);
         assert_eq!((due[0].attempts, due[0].failures), (2, 1), "an earlier try may have had an effect");
@@ -102,8 +115,24 @@ mod tests {
         let row = |ask| Waiting { id: ids.next(), workspace, ask, attempts: 0, failures: 0 };
         let rows = vec![row(Asked::Add(call)), row(Asked::Add(ids.next())), row(Asked::Add(call))];
         let order: Vec<_> = rows.iter().map(|it| it.id).collect();
-        let (superseded, due) = coalesce(rows);
+        let (superseded, due) = coalesce(rows, false);
         assert_eq!(superseded, [order[2]]);
         assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), order[..2]);
+    }
+
+    #[test]
+    fn a_merge_that_was_taken_back_before_anybody_heard_of_it_is_no_news() {
+        let ids = Ids::new(Clock::System);
+        let (workspace, merge) = (ids.next(), ids.next());
+        let note = |step, attempts| {
+            let ask = Asked::Note(MergeNote { merge, step, others: Vec::new() });
+            Waiting { id: ids.next(), workspace, ask, attempts, failures: 0 }
+        };
+        let (superseded, due) = coalesce(vec![note(MergeStep::Merged, 0), note(MergeStep::Unmerged, 0)], false);
+        assert_eq!((superseded.len(), due.len()), (2, 0));
+        for (attempts, abandoned) in [(1, false), (0, true)] {
+            let (superseded, due) = coalesce(vec![note(MergeStep::Merged, attempts), note(MergeStep::Unmerged, 0)], abandoned);
+            assert_eq!((superseded.len(), due.len()), (0, 2), "somebody may have been told");
+        }
     }
 }

@@ -29,6 +29,9 @@ pub enum ApiError {
     /// A parameter of the query is unknown, malformed or out of range.
     #[error("{0}")]
     Parameter(String),
+    /// A header that the request has is not allowed.
+    #[error("{0}")]
+    Header(String),
     /// The API has no such path.
     #[error("the API has no such path; /api/v1/openapi.json lists them")]
     NoSuchPath,
@@ -97,6 +100,7 @@ const INTERNAL: Facts = (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The hub
 const BUSY: Facts = (StatusCode::SERVICE_UNAVAILABLE, "busy", "The hub is busy");
 const NOT_FOUND: Facts = (StatusCode::NOT_FOUND, "not_found", "There is no such thing in this workspace");
 const CONFIGURATION: Facts = (StatusCode::UNPROCESSABLE_ENTITY, "connection.config", "The configuration does not fit");
+const BODY: Facts = (StatusCode::UNPROCESSABLE_ENTITY, "request.body", "The body has another shape");
 const UNAVAILABLE: Facts = (StatusCode::CONFLICT, "connector.unavailable", "The connector cannot be used");
 
 impl ApiError {
@@ -105,6 +109,7 @@ impl ApiError {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "token.missing", "A token is needed"),
             Self::WrongToken => (StatusCode::UNAUTHORIZED, "token.invalid", "The token is not valid"),
             Self::FirstWorkspaceOnly => (StatusCode::FORBIDDEN, "token.first_workspace", "Another workspace runs this hub"),
+            Self::Header(_) => (StatusCode::BAD_REQUEST, "request.header", "A header is not allowed"),
             Self::Parameter(_) => (StatusCode::BAD_REQUEST, "request.parameter", "A parameter of the query is not allowed"),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "request.path", "There is no such path"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "request.method", "The method is not allowed"),
@@ -113,7 +118,7 @@ impl ApiError {
             Self::CutOff => (StatusCode::BAD_REQUEST, "request.cut_off", "The body is not complete"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "request.media_type", "The body is not JSON"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "request.json", "The body is not JSON"),
-            Self::Shape(_) | Self::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "request.body", "The body has another shape"),
+            Self::Shape(_) | Self::Faults(_) => BODY,
             Self::Busy(_) => BUSY,
             Self::Operation(error) => operation(error),
         }
@@ -121,7 +126,10 @@ impl ApiError {
 
     fn faults(self) -> Vec<Fault> {
         match self {
-            Self::Faults(faults) | Self::Operation(OperationError::Setup(SetupError::Faults(faults))) => faults,
+            Self::Faults(faults)
+            | Self::Operation(
+                OperationError::Body(faults) | OperationError::Setup(SetupError::Faults(faults) | SetupError::Mapping(faults)),
+            ) => faults,
             _ => Vec::new(),
         }
     }
@@ -130,18 +138,25 @@ impl ApiError {
 fn operation(error: &OperationError) -> Facts {
     match error {
         OperationError::Connector(error) | OperationError::Run(RunError::Connector(error)) => connector(error),
+        OperationError::Body(_) => BODY,
         OperationError::Setup(SetupError::Faults(_)) => CONFIGURATION,
+        OperationError::Setup(SetupError::Mapping(_)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "connection.mapping", "The field mapping does not fit")
+        }
         OperationError::Setup(SetupError::Schema(_)) => UNAVAILABLE,
         OperationError::Network(_) => (StatusCode::UNPROCESSABLE_ENTITY, "connection.network", "A network is none"),
         OperationError::Run(RunError::Store(error)) | OperationError::Store(error) => store(error),
         OperationError::Run(RunError::Secret(_)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "connection.secret", "A secret of the connection cannot be opened")
         }
-        OperationError::Run(RunError::Network(_) | RunError::Client(_)) => INTERNAL,
+        OperationError::Run(RunError::Network(_) | RunError::Client(_) | RunError::Mapping(_)) => INTERNAL,
         OperationError::Call(CallError::Failed(_)) => (StatusCode::BAD_GATEWAY, "connector.failed", "The connector reports a failure"),
         OperationError::Call(CallError::Limit(_)) => (StatusCode::BAD_GATEWAY, "connector.limit", "The connector ran into a limit"),
         OperationError::Call(CallError::Trap(_)) => (StatusCode::BAD_GATEWAY, "connector.trap", "The connector trapped"),
         OperationError::Call(CallError::Busy) => BUSY,
+        OperationError::Call(CallError::Quarantined(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "connector.quarantined", "The connector is in quarantine in this connection")
+        }
         OperationError::Call(CallError::NoAbility(_)) => (StatusCode::CONFLICT, "connector.no_ability", "The connector cannot do this"),
         OperationError::NotFound(_) => NOT_FOUND,
         OperationError::Refused(_) => (StatusCode::CONFLICT, "refused", "This is not possible as things stand"),
@@ -151,16 +166,19 @@ fn operation(error: &OperationError) -> Facts {
 fn connector(error: &CatalogueError) -> Facts {
     match error {
         CatalogueError::Unknown { .. } => (StatusCode::CONFLICT, "connector.unknown", "The connector is not installed"),
-        CatalogueError::Artifact { .. } | CatalogueError::Load { .. } => UNAVAILABLE,
-        CatalogueError::Read { .. } => INTERNAL,
+        CatalogueError::Artifact { .. } | CatalogueError::Load { .. } | CatalogueError::Refused { .. } => UNAVAILABLE,
+        CatalogueError::Read { .. } | CatalogueError::Write { .. } => INTERNAL,
     }
 }
 
 fn store(error: &StoreError) -> Facts {
     match error {
+        StoreError::KeyReused => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "request.idempotency_key", "The idempotency key stands for another request")
+        }
         StoreError::Gone(_) => (StatusCode::CONFLICT, "changed_meanwhile", "It was changed or removed meanwhile"),
-        StoreError::Contended(_) | StoreError::Database(sqlx::Error::PoolTimedOut) => BUSY,
-        StoreError::Database(_) | StoreError::Open { .. } | StoreError::StateQuota { .. } => INTERNAL,
+        StoreError::FormerKey | StoreError::Contended(_) | StoreError::Database(sqlx::Error::PoolTimedOut) => BUSY,
+        StoreError::Database(_) | StoreError::Open { .. } | StoreError::Claim { .. } | StoreError::StateQuota { .. } => INTERNAL,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::routing::any;
@@ -16,6 +16,7 @@ use http_body_util::BodyExt as _;
 use patchbay_schemas::manifest::{Verify, Webhook};
 
 use super::App;
+use crate::audit::Purpose;
 use crate::committer::CommitError;
 use crate::ids::ConnectionId;
 use crate::plugin::{self, Header, Reply};
@@ -26,7 +27,7 @@ use crate::rules::verify::{Presented, verify};
 
 /// Longest time that a vendor may take to send a body.
 const BODY_WAIT: Duration = Duration::from_secs(20);
-/// Most bytes of a body over the limit that are read before it is refused.
+/// Most bytes of a body that is not wanted that are read before it is turned away.
 const DISCARDED: usize = 4 << 20;
 /// Longest time for that.
 const DISCARD_WAIT: Duration = Duration::from_secs(5);
@@ -55,6 +56,7 @@ async fn receive(State(app): State<Arc<App>>, Path(path): Path<Vec<(String, Stri
     let id = path.first().and_then(|(_, id)| id.parse::<ConnectionId>().ok());
     let running = id.and_then(|it| app.hub.registry.running(it));
     let Some((running, webhook)) = running.as_ref().and_then(|it| Some((it, listening(it)?))) else {
+        discard(request.into_body()).await;
         return turned(&Turned::Unknown);
     };
     let response = if webhook.cors && request.method() == Method::OPTIONS {
@@ -82,7 +84,10 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
     }
     // Room is taken before the first byte is read: what does not say its length is taken for as long as it may be.
     let expected = announced.and_then(|it| u32::try_from(it).ok()).unwrap_or(webhook.max_body_bytes);
-    let _room = app.room.try_acquire_many(expected.div_ceil(1024).max(1)).map_err(|_| Turned::Overloaded)?;
+    let Ok(_room) = app.room.try_acquire_many(expected.div_ceil(1024).max(1)) else {
+        discard(body).await;
+        return Err(Turned::Overloaded);
+    };
     let body = read(body, webhook.max_body_bytes).await?;
 
     let request = plugin::Request {
@@ -97,7 +102,7 @@ async fn take(app: &App, running: &Running, webhook: &Webhook, request: Request<
         let named: Vec<(String, String)> = request.headers.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
         let presented = Presented { method: &request.method, headers: &named, query: &request.query, body: &request.body };
         if let Err(reason) =
-            verify(&webhook.verify, &presented, |name| surroundings.secrets.get(name).map(crate::secrets::SecretValue::reveal))
+            verify(&webhook.verify, &presented, |name| surroundings.secret(name, Purpose::Verify).map(crate::secrets::SecretValue::reveal))
         {
             metrics::counter!("patchbay_unverified_total", "connection" => running.connection.id.to_string()).increment(1);
             tracing::info!(connection.id = %running.connection.id, reason = %reason, "a delivery was not the vendor's");
@@ -153,8 +158,12 @@ async fn collect(mut body: Body, most: u32) -> Result<Vec<u8>, Turned> {
     Ok(bytes)
 }
 
-/// Reads what is not wanted, so that who sends it hears the answer: a connection that is closed over unread bytes is reset.
+/// Reads what is not wanted, so that who sends it hears the answer: a connection that is closed over unread bytes is reset. What says that it
+/// is longer than would be read is not begun.
 async fn discard(mut body: Body) {
+    if body.size_hint().lower() > DISCARDED as u64 {
+        return;
+    }
     let reading = async {
         let mut left = DISCARDED;
         while left > 0

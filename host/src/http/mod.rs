@@ -4,6 +4,7 @@ pub mod api;
 mod auth;
 mod error;
 mod inbound;
+mod oauth2;
 mod ops;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(inbound::router())
         .nest("/api/v1", api::router())
         .merge(ops::router())
+        .merge(oauth2::router())
         .route("/example", get(example))
         .layer(axum::middleware::from_fn(ops::request_id))
         .with_state(app)

@@ -33,6 +33,8 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     let answers = tokio::time::timeout(PATIENCE, app.hub.store.ping()).await.unwrap_or(false);
     let reason = if !answers {
         Some("the database does not answer")
+    } else if !tokio::time::timeout(PATIENCE, app.hub.store.takes_writes()).await.unwrap_or(false) {
+        Some("the database takes no writes: what comes in is turned away until it does")
     } else if app.hub.registry.current().contexts.is_empty() {
         Some("the connections are not loaded yet")
     } else {

@@ -3,6 +3,7 @@
 //! A batch of deliveries joins only what is plain. Everything else is the matcher's: it walks over new contacts by their ids, which costs the
 //! deliveries nothing, and gives way to them: the more come in, the longer it rests.
 
+mod links;
 mod matcher;
 mod neighbours;
 mod operations;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use links::{LinkWish, Opened};
 pub use matcher::{Matcher, Round};
 pub use operations::Answer;
 

@@ -100,7 +100,7 @@ impl Artifact {
         Ok(Self { wasm, digest, manifest, manifest_text, imports, exports })
     }
 
-    /// The abilities that it exports: `webhook`, `polling`, `commands`, `check`.
+    /// The abilities that it exports: `webhook`, `polling`, `stream`, `commands`, `check`.
     #[must_use]
     pub fn abilities(&self) -> Vec<&str> {
         self.exports.iter().filter_map(|it| it.strip_prefix("patchbay:connector/")).map(|it| it.split('@').next().unwrap_or(it)).collect()

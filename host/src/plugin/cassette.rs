@@ -3,7 +3,7 @@
 //! A cassette names requests as a connector makes them, by endpoint and path: host, credential and secrets are not in it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,10 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::dial::DialError;
+use super::dialogue::{Dialogue, Faults};
 use super::outbound::{OutboundError, OutboundRequest, OutboundResponse};
 
 /// What stands in the place of a body that is no text.
 const BASE64: &str = "$base64";
+/// The method under which a cassette has a connection to a socket.
+pub const CONNECT: &str = "CONNECT";
 
 /// One request and what came back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +62,9 @@ pub struct Answer {
     /// Body, as in a request.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub body: Value,
+    /// To `CONNECT`: what was said over the socket, see `plugin/dialogue.rs`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dialogue: Vec<String>,
     /// Why there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Break>,
@@ -77,20 +84,26 @@ impl Answer {
     /// An answer without a body.
     #[must_use]
     pub fn status(status: u16) -> Self {
-        Self { status: Some(status), headers: BTreeMap::new(), body: Value::Null, failure: None }
+        Self { status: Some(status), headers: BTreeMap::new(), body: Value::Null, dialogue: Vec::new(), failure: None }
+    }
+
+    /// A connection to a socket, over which nothing was said yet.
+    #[must_use]
+    pub fn dialogue() -> Self {
+        Self { status: None, headers: BTreeMap::new(), body: Value::Null, dialogue: Vec::new(), failure: None }
     }
 
     /// A failure of the network.
     #[must_use]
     pub fn failed(failure: Break) -> Self {
-        Self { status: None, headers: BTreeMap::new(), body: Value::Null, failure: Some(failure) }
+        Self { failure: Some(failure), ..Self::dialogue() }
     }
 
     /// What a vendor answered.
     #[must_use]
     pub fn of(response: &OutboundResponse) -> Self {
         let headers = response.headers.iter().cloned().collect();
-        Self { status: Some(response.status), headers, body: document(&response.body), failure: None }
+        Self { status: Some(response.status), headers, body: document(&response.body), dialogue: Vec::new(), failure: None }
     }
 
     fn response(&self) -> Result<OutboundResponse, OutboundError> {
@@ -116,6 +129,12 @@ impl Asked {
             headers: request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
             body: document(&request.body),
         }
+    }
+
+    /// An attempt to connect to a socket.
+    #[must_use]
+    pub fn connect(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), method: CONNECT.to_owned(), path: String::new(), headers: BTreeMap::new(), body: Value::Null }
     }
 
     /// Why this request is not the recorded one; none: it is.
@@ -155,6 +174,8 @@ struct Tape {
     then: Then,
     asked: Vec<Asked>,
     fault: Option<String>,
+    /// What did not go by a dialogue.
+    dialogues: Faults,
 }
 
 impl Player {
@@ -177,7 +198,8 @@ impl Player {
             let next = tape.exchanges.front().filter(|_| matches!(tape.then, Then::Nothing))?;
             Some(format!("{} {} was not asked, and the cassette has it", next.request.method, next.request.path))
         };
-        tape.fault.clone().or_else(unplayed)
+        let said = || tape.dialogues.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tape.fault.clone().or_else(said).or_else(unplayed)
     }
 
     /// Answers a request.
@@ -197,6 +219,34 @@ impl Player {
                 let number = tape.asked.len();
                 Err(tape.refuse(format!("request {number} ({} {}): {why}", asked.method, asked.path)))
             }
+        }
+    }
+
+    /// Answers an attempt to connect to a socket, which a cassette has as the method `CONNECT`.
+    pub fn connect(&self, endpoint: &str, may_begin_tls: bool) -> Result<Dialogue, DialError> {
+        let asked = Asked::connect(endpoint);
+        let mut tape = self.tape();
+        tape.asked.push(asked.clone());
+        let refused = |why: String| DialError::Transport(std::io::Error::new(std::io::ErrorKind::ConnectionRefused, why));
+        let answer = match (tape.exchanges.pop_front(), &tape.then) {
+            (Some(next), _) => match asked.differs_from(&next.request) {
+                None => next.response,
+                Some(why) => {
+                    let number = tape.asked.len();
+                    return Err(refused(tape.refuse(format!("request {number} ({CONNECT} to `{endpoint}`): {why}")).to_string()));
+                }
+            },
+            (None, Then::Always(answer)) => answer.clone(),
+            (None, Then::Nothing) => {
+                let why = format!("a connection to `{endpoint}` was opened, and the cassette is at its end");
+                return Err(refused(tape.refuse(why).to_string()));
+            }
+        };
+        match answer.failure {
+            Some(Break::Timeout) => Err(DialError::Timeout(Duration::from_secs(10))),
+            None if !answer.dialogue.is_empty() => Dialogue::new(&answer.dialogue, may_begin_tls, Arc::clone(&tape.dialogues))
+                .map_err(|why| refused(tape.refuse(why).to_string())),
+            Some(Break::Refused) | None => Err(refused("connection refused".to_owned())),
         }
     }
 

@@ -6,11 +6,13 @@ use patchbay_schemas::Manifest;
 use wasmtime::component::{HasSelf, InstancePre, Linker};
 
 use super::artifact::Artifact;
-use super::bindings::exports::patchbay::connector::{check, commands, polling, webhook};
+use super::bindings::exports::patchbay::connector::{check, commands, polling, stream, webhook};
 use super::bindings::{FullPre, patchbay};
 use super::cache::CompileCache;
+use super::contract;
 use super::engine::WasmEngine;
 use super::guest::Guest;
+use crate::rules::ingest::ReadBy;
 
 /// Compiles connectors and links them with the host's functions.
 #[derive(Clone)]
@@ -23,6 +25,9 @@ pub struct Runtime {
 /// Why a connector cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// It was built for another contract than this hub speaks.
+    #[error("{0}")]
+    Contract(String),
     /// The component does not compile or does not fit the contract.
     #[error("the component cannot be loaded: {0:#}")]
     Component(wasmtime::Error),
@@ -44,8 +49,17 @@ pub struct Connector {
     pub(super) pre: InstancePre<Guest>,
     pub(super) webhook: Option<webhook::GuestIndices>,
     pub(super) polling: Option<polling::GuestIndices>,
+    pub(super) stream: Option<stream::GuestIndices>,
     pub(super) commands: Option<commands::GuestIndices>,
     pub(super) check: Option<check::GuestIndices>,
+}
+
+impl Connector {
+    /// By what it is known which version read a delivery.
+    #[must_use]
+    pub fn read_by(&self) -> ReadBy {
+        ReadBy::new(&self.manifest.version, &self.digest)
+    }
 }
 
 impl Runtime {
@@ -65,6 +79,7 @@ impl Runtime {
         patchbay::connector::host::add_to_linker::<_, HasSelf<_>>(&mut linker, |it: &mut Guest| it)?;
         patchbay::connector::state::add_to_linker::<_, HasSelf<_>>(&mut linker, |it: &mut Guest| it)?;
         patchbay::connector::http::add_to_linker::<_, HasSelf<_>>(&mut linker, |it: &mut Guest| it)?;
+        patchbay::connector::socket::add_to_linker::<_, HasSelf<_>>(&mut linker, |it: &mut Guest| it)?;
         patchbay::connector::secrets::add_to_linker::<_, HasSelf<_>>(&mut linker, |it: &mut Guest| it)?;
         Ok(Self { engine, linker: Arc::new(linker), cache })
     }
@@ -76,6 +91,9 @@ impl Runtime {
     }
 
     fn load_now(&self, artifact: &Artifact) -> Result<Connector, LoadError> {
+        if let Some(why) = contract::unspoken(&artifact.manifest.contract) {
+            return Err(LoadError::Contract(why));
+        }
         let component = self.cache.load(self.engine.raw(), &artifact.wasm, &artifact.digest).map_err(LoadError::Component)?;
         let pre = self.linker.instantiate_pre(&component).map_err(LoadError::Component)?;
         let connector = Connector {
@@ -84,6 +102,7 @@ impl Runtime {
             engine: self.engine.clone(),
             webhook: webhook::GuestIndices::new(&pre).ok(),
             polling: polling::GuestIndices::new(&pre).ok(),
+            stream: stream::GuestIndices::new(&pre).ok(),
             commands: commands::GuestIndices::new(&pre).ok(),
             check: check::GuestIndices::new(&pre).ok(),
             pre,
@@ -92,6 +111,7 @@ impl Runtime {
         let promised = [
             ("webhook", manifest.webhook.is_some(), connector.webhook.is_some()),
             ("polling", manifest.polling.is_some(), connector.polling.is_some()),
+            ("stream", manifest.stream.is_some(), connector.stream.is_some()),
             ("commands", manifest.commands.is_some(), connector.commands.is_some()),
         ];
         match promised.into_iter().find(|(_, promised, there)| *promised && !there) {

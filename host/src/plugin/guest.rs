@@ -10,10 +10,14 @@ use super::bindings::patchbay::connector::http::{Request, Response};
 use super::bindings::patchbay::connector::secrets::Part;
 use super::bindings::patchbay::connector::types::{Failure, Header, Retry};
 use super::bindings::patchbay::connector::{host, http, secrets, state, types};
+use super::file::is_file;
+use super::journal::Line;
+use super::line::Lines;
 use super::measure::Usage;
 use super::outbound::{OutboundError, OutboundRequest, OutboundResponse};
 use super::state::Expected;
 use super::surroundings::Surroundings;
+use crate::audit::Purpose;
 use crate::pace::PaceError;
 use crate::rules::breaker::{Health, retry_after};
 use crate::store::StoreError;
@@ -34,7 +38,7 @@ pub enum Limit {
     /// `limits.memory_mib`.
     #[error("it wanted more than the {0} MiB of memory that limits.memory_mib allows")]
     Memory(u32),
-    /// `limits.webhook_ms` or `limits.work_ms`.
+    /// `limits.webhook_ms`, `limits.work_ms` or `polling.wait_ms`.
     #[error("it took longer than {0} ms")]
     Wall(u32),
     /// `limits.host_calls`.
@@ -47,13 +51,17 @@ pub enum Limit {
 
 /// What belongs to one instance.
 pub struct Guest {
-    surroundings: Arc<Surroundings>,
+    pub(super) surroundings: Arc<Surroundings>,
     /// What the present call may still use.
     budget: Budget,
     /// The vendor's answers of the present call, where the caller wants to keep them.
-    answers: Option<Vec<u8>>,
+    pub(super) answers: Option<Vec<u8>>,
     /// What the last request of the present call told of the vendor.
-    health: Health,
+    pub(super) health: Health,
+    /// The sockets that the present call opened.
+    pub(super) lines: Lines,
+    /// The addresses of the files that the present call may fetch.
+    pub(super) files: Vec<String>,
     /// Most linear memory so far, bytes.
     memory: usize,
 }
@@ -71,7 +79,7 @@ impl Guest {
     /// A guest that has not been called yet.
     pub fn new(surroundings: Arc<Surroundings>) -> Self {
         let budget = Budget { host_calls: 0, ticks: 0, refused_memory: false, ends: Instant::now() };
-        Self { surroundings, budget, answers: None, health: Health::Unknown, memory: 0 }
+        Self { surroundings, budget, answers: None, health: Health::Unknown, lines: Lines::default(), files: Vec::new(), memory: 0 }
     }
 
     /// Gives the next call its full budget.
@@ -81,6 +89,18 @@ impl Guest {
         self.budget = Budget { host_calls: limits.host_calls, ticks, refused_memory: false, ends: Instant::now() + wall };
         self.answers = keep_answers.then(Vec::new);
         self.health = Health::Unknown;
+        self.files.clear();
+        self.hang_up();
+    }
+
+    /// Ends what the call opened.
+    pub fn hang_up(&mut self) {
+        self.lines.hang_up();
+    }
+
+    /// How much time the present call has left.
+    pub(super) fn left(&self) -> Duration {
+        self.budget.ends.saturating_duration_since(Instant::now())
     }
 
     /// What the last request of the call that just ended told of the vendor. One that was not answered yet speaks against it.
@@ -110,7 +130,7 @@ impl Guest {
         self.budget.refused_memory.then_some(Limit::Memory(self.surroundings.manifest.limits.memory_mib))
     }
 
-    fn host_call(&mut self) -> wasmtime::Result<()> {
+    pub(super) fn host_call(&mut self) -> wasmtime::Result<()> {
         let limit = Limit::HostCalls(self.surroundings.manifest.limits.host_calls);
         self.budget.host_calls = self.budget.host_calls.checked_sub(1).ok_or_else(|| wasmtime::Error::from(limit))?;
         Ok(())
@@ -119,8 +139,7 @@ impl Guest {
     /// A value for arithmetic: an unknown name is an error that names it.
     fn secret(&self, name: &str) -> Result<&[u8], String> {
         self.surroundings
-            .secrets
-            .get(name)
+            .secret(name, Purpose::Compute)
             .map(|it| it.reveal().as_bytes())
             .ok_or_else(|| format!("the secret `{name}` is not set for this connection"))
     }
@@ -150,6 +169,15 @@ impl host::Host for Guest {
         let message = here.redact(truncate(&message, MAX_LOG));
         let fields = here.redact(truncate(&fields, MAX_LOG));
         let (connector, connection) = (&here.manifest.id, &here.connection);
+        let known = ["error", "warn", "info"].into_iter().find(|it| *it == level).unwrap_or("debug");
+        here.journal.write(Line {
+            number: 0,
+            at: here.clock.now(),
+            connection: connection.clone(),
+            level: known.to_owned(),
+            message: message.clone(),
+            fields: fields.clone(),
+        });
         match level.as_str() {
             "error" => tracing::error!(connector.id = %connector, connection.id = %connection, connector.fields = %fields, "{message}"),
             "warn" => tracing::warn!(connector.id = %connector, connection.id = %connection, connector.fields = %fields, "{message}"),
@@ -224,13 +252,16 @@ impl http::Host for Guest {
             body: req.body,
             timeout: req.timeout_ms.map(|it| Duration::from_millis(it.into())),
         };
+        if is_file(&here.manifest, &request.endpoint) {
+            return Ok(self.fetch(request).await.map_err(|error| outbound_failure(&here, &error)));
+        }
         // Half of what is left of the call at most, so that the request itself has time too.
-        let patience = self.budget.ends.saturating_duration_since(Instant::now()) / 2;
+        let patience = self.left() / 2;
         if let Err(error) = here.pace.turn(&request.endpoint, patience).await {
             return Ok(Err(pace_failure(error)));
         }
         self.health = Health::Down;
-        let sent = here.outbound.send(&here.manifest, &here.config, |name| here.secrets.get(name).cloned(), request).await;
+        let sent = here.send(request, patience).await;
         self.health = health(&sent, here.clock.now_ms());
         let response = match sent {
             Ok(response) => response,
@@ -298,7 +329,7 @@ fn mac_algorithm(name: &str) -> Option<hmac::Algorithm> {
     }
 }
 
-fn never(code: &str, message: String) -> Failure {
+pub(super) fn never(code: &str, message: String) -> Failure {
     Failure { code: code.to_owned(), message, retry: Retry::Never }
 }
 
@@ -333,7 +364,7 @@ fn health(sent: &Result<OutboundResponse, OutboundError>, now: i64) -> Health {
     }
 }
 
-fn pace_failure(error: PaceError) -> Failure {
+pub(super) fn pace_failure(error: PaceError) -> Failure {
     match error {
         PaceError::UsedUp { wait_ms, .. } => {
             Failure { code: "http.rate_limited".to_owned(), message: error.to_string(), retry: Retry::AfterMs(wait_ms) }
@@ -348,6 +379,7 @@ fn pace_failure(error: PaceError) -> Failure {
 fn outbound_failure(here: &Surroundings, error: &OutboundError) -> Failure {
     let retry = match error {
         OutboundError::MissingSecret { .. } => Retry::Reauthorise,
+        OutboundError::Token(error) if !error.is_passing() => Retry::Reauthorise,
         error if error.is_passing() => Retry::Later,
         _ => Retry::Never,
     };

@@ -1,22 +1,39 @@
 //! The way out: HTTP to the endpoints of the manifest, with the credential added here and every address checked.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use patchbay_schemas::Manifest;
-use patchbay_schemas::manifest::Credential;
+use patchbay_schemas::manifest::{ACCESS_TOKEN, Credential};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{self, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
 use super::cassette::{Answer, Asked, Break, Exchange, Player};
 use super::network::{Network, is_public};
+use super::surroundings::Surroundings;
+use super::tape::Tape;
+use super::tls;
+use crate::oauth2::TokenError;
+use crate::rules::oauth2::TokenRequest;
+use crate::rules::template::{fill, plain};
 use crate::secrets::SecretValue;
 
 /// Longest wait for one answer, whatever the connector asks for.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait for a token.
+const TOKEN_WAIT: Duration = Duration::from_secs(20);
+/// Largest answer to a request for a token, bytes.
+const TOKEN_BYTES: u32 = 64 << 10;
+
+/// What HTTP is spoken over.
+const WEB: [&str; 2] = ["https", "http"];
+/// What begins a WebSocket: `http` and `https` are read as what they become.
+const WEB_SOCKETS: [&str; 4] = ["wss", "ws", "https", "http"];
 
 /// Headers that belong to the host.
 const HOST_HEADERS: [&str; 7] =
@@ -33,7 +50,7 @@ pub enum Outbound {
         /// The way to the vendor.
         open: Box<Outbound>,
         /// What was asked and answered so far.
-        tape: Mutex<Vec<Exchange>>,
+        tape: Tape,
     },
     /// The declared endpoints can be reached.
     Open {
@@ -45,6 +62,7 @@ pub enum Outbound {
 }
 
 /// A request as the connector wants it.
+#[derive(Clone)]
 pub struct OutboundRequest {
     /// Name in the manifest.
     pub endpoint: String,
@@ -79,6 +97,9 @@ pub enum OutboundError {
     /// The cassette has no such request.
     #[error("the cassette does not have it: {0}")]
     Cassette(String),
+    /// This is not how the file of a message is fetched.
+    #[error("{0}")]
+    File(&'static str),
     /// The manifest does not know the endpoint.
     #[error("the endpoint `{0}` is not in the manifest: a line `[endpoints.{0}]` with its `url` would allow it")]
     UnknownEndpoint(String),
@@ -111,6 +132,9 @@ pub enum OutboundError {
         /// The address.
         address: IpAddr,
     },
+    /// There is no access token for it.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The answer is larger than the limit.
     #[error("the answer is larger than the {limit} bytes that limits.response_bytes allows")]
     TooLarge {
@@ -128,10 +152,12 @@ pub enum OutboundError {
 impl OutboundError {
     /// Stable, for the connector and the log.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
+            Self::Token(error) => error.code(),
             Self::Closed(_) => "http.closed",
             Self::Cassette(_) => "http.cassette",
+            Self::File(_) => "http.file",
             Self::UnknownEndpoint(_) => "http.unknown_endpoint",
             Self::Address { .. } => "http.address",
             Self::Request(_) => "http.request",
@@ -146,7 +172,10 @@ impl OutboundError {
     /// True when the same request may work later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Timeout(_) | Self::Transport(_) | Self::Closed(_))
+        match self {
+            Self::Token(error) => error.is_passing(),
+            error => matches!(error, Self::Timeout(_) | Self::Transport(_) | Self::Closed(_)),
+        }
     }
 }
 
@@ -154,15 +183,62 @@ impl Outbound {
     /// The way out of a connection to which the operator granted these private networks.
     pub fn open(granted: Vec<Network>) -> Result<Self, reqwest::Error> {
         let granted: Arc<[Network]> = granted.into();
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
+        let client = tls::http()
             .connect_timeout(Duration::from_secs(10))
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("Patchbay/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(CheckingResolver { granted: Arc::clone(&granted) }))
             .build()?;
         Ok(Self::Open { client, granted })
+    }
+
+    /// The same way out once more, for what the host itself asks of the vendor.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Open { client, granted } => Self::Open { client: client.clone(), granted: Arc::clone(granted) },
+            Self::Closed | Self::Played(_) | Self::Recorded { .. } => Self::Closed,
+        }
+    }
+
+    /// Asks for a token and reads the whole answer. `name` stands for the server in errors.
+    pub async fn ask(&self, name: &str, request: TokenRequest) -> Result<OutboundResponse, OutboundError> {
+        let Self::Open { client, granted } = self else { return Err(OutboundError::Closed(name.to_owned())) };
+        let wrong = |reason: String| OutboundError::Address { endpoint: name.to_owned(), reason };
+        let url = Url::parse(&request.url).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(wrong(format!("`{}` is neither https nor http", url.scheme())));
+        }
+        check_literal(name, &url, granted)?;
+        let method = if request.method == "GET" { Method::GET } else { Method::POST };
+        let mut outgoing = client.request(method, url).timeout(TOKEN_WAIT).header(header::ACCEPT, "application/json");
+        if !request.body.is_empty() {
+            outgoing = outgoing.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(request.body);
+        }
+        if let Some(authorization) = request.authorization {
+            outgoing = outgoing.header(header::AUTHORIZATION, authorization);
+        }
+        answer(outgoing, TOKEN_BYTES, |error| transport(name, TOKEN_WAIT, error)).await
+    }
+
+    /// Fetches the file of a message: a GET without a credential, of an address that the hub was given with the command.
+    pub async fn fetch(&self, limit: u32, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
+        let wrong = |reason: String| OutboundError::Address { endpoint: request.endpoint.clone(), reason };
+        let url = Url::parse(&request.path_and_query).map_err(|error| wrong(error.to_string()))?;
+        if !WEB.contains(&url.scheme()) {
+            return Err(wrong(format!("`{}` is none of {}", url.scheme(), WEB.join(", "))));
+        }
+        match self {
+            Self::Closed => Err(OutboundError::Closed(request.endpoint)),
+            Self::Recorded { open, tape } => taped(tape, request.clone(), Box::pin(open.fetch(limit, request))).await,
+            Self::Played(player) => within(limit, player.answer(&request)?),
+            Self::Open { client, granted } => {
+                check_literal(&request.endpoint, &url, granted)?;
+                let wait = request.timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT);
+                let outgoing = client.get(url).timeout(wait);
+                answer(outgoing, limit, |error| transport(&request.endpoint, wait, error)).await
+            }
+        }
     }
 
     /// Sends a request and reads the whole answer.
@@ -177,58 +253,112 @@ impl Outbound {
             Self::Open { client, granted } => (client, granted),
             Self::Closed => return Err(OutboundError::Closed(request.endpoint)),
             Self::Recorded { open, tape } => {
-                let asked = Asked::of(&request);
-                let sent = Box::pin(open.send(manifest, config, secret, request)).await;
-                let answer = match &sent {
-                    Ok(response) => Answer::of(response),
-                    Err(OutboundError::Timeout(_)) => Answer::failed(Break::Timeout),
-                    Err(OutboundError::Transport(_)) => Answer::failed(Break::Refused),
-                    // It never left this machine.
-                    Err(_) => return sent,
-                };
-                tape.lock().unwrap_or_else(PoisonError::into_inner).push(Exchange { request: asked, response: answer });
-                return sent;
+                let asked = request.clone();
+                return taped(tape, asked, Box::pin(open.send(manifest, config, secret, request))).await;
             }
             Self::Played(player) => {
                 // What the real way out would refuse is refused here too.
-                build(manifest, config, secret, &request, &Network::ANY)?;
-                let limit = manifest.limits.response_bytes;
-                return player
-                    .answer(&request)
-                    .and_then(|it| if it.body.len() > limit as usize { Err(OutboundError::TooLarge { limit }) } else { Ok(it) });
+                build(manifest, config, secret, &request, &Network::ANY, &WEB)?;
+                return within(manifest.limits.response_bytes, player.answer(&request)?);
             }
         };
         let wait = request.timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT);
-        let built = build(manifest, config, secret, &request, granted)?;
+        let built = build(manifest, config, secret, &request, granted, &WEB)?;
         let body = if built.body_prefix.is_empty() { request.body } else { [built.body_prefix, request.body].concat() };
         let mut outgoing = client.request(built.method, built.url).headers(built.headers).timeout(wait).body(body);
         if let Some((user, password)) = built.basic {
             outgoing = outgoing.basic_auth(user, Some(password));
         }
-        let failed = |error: reqwest::Error| transport(&request.endpoint, wait, &error);
-        let mut response = outgoing.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-            .collect();
-        let limit = manifest.limits.response_bytes;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > limit as usize {
-                return Err(OutboundError::TooLarge { limit });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(OutboundResponse { status, headers, body })
+        answer(outgoing, manifest.limits.response_bytes, |error| transport(&request.endpoint, wait, error)).await
     }
+}
+
+/// A request that a tape keeps with its answer.
+async fn taped(
+    tape: &Tape,
+    request: OutboundRequest,
+    sent: impl Future<Output = Result<OutboundResponse, OutboundError>>,
+) -> Result<OutboundResponse, OutboundError> {
+    let (request, sent) = (Asked::of(&request), sent.await);
+    let response = match &sent {
+        Ok(response) => Answer::of(response),
+        Err(OutboundError::Timeout(_)) => Answer::failed(Break::Timeout),
+        Err(OutboundError::Transport(_)) => Answer::failed(Break::Refused),
+        // It never left this machine.
+        Err(_) => return sent,
+    };
+    tape.lock().unwrap_or_else(PoisonError::into_inner).push(Exchange { request, response });
+    sent
+}
+
+/// An answer of a cassette, where it is no larger than it may be.
+fn within(limit: u32, response: OutboundResponse) -> Result<OutboundResponse, OutboundError> {
+    if response.body.len() > limit as usize { Err(OutboundError::TooLarge { limit }) } else { Ok(response) }
+}
+
+/// Sends a request and reads the whole answer, up to its limit in bytes.
+async fn answer(
+    outgoing: reqwest::RequestBuilder,
+    limit: u32,
+    failed: impl Fn(&reqwest::Error) -> OutboundError,
+) -> Result<OutboundResponse, OutboundError> {
+    let mut response = outgoing.send().await.map_err(|error| failed(&error))?;
+    let status = response.status().as_u16();
+    let headers =
+        response.headers().iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
+        if body.len() + chunk.len() > limit as usize {
+            return Err(OutboundError::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(OutboundResponse { status, headers, body })
+}
+
+/// What the handshake of a WebSocket asks for.
+pub struct Handshake {
+    /// Where to: the endpoint's address with what follows it, and a credential that stands in the query.
+    pub url: Url,
+    /// The endpoint's headers and a credential that stands there.
+    pub headers: header::HeaderMap,
+}
+
+/// The handshake of a WebSocket with an endpoint, its credential placed as in any other request.
+pub async fn handshake(here: &Surroundings, endpoint: &str, path_and_query: &str) -> Result<Handshake, OutboundError> {
+    let credential = here.manifest.endpoints.get(endpoint).and_then(|it| it.credential.as_ref());
+    let token = match credential.filter(|it| it.has_access_token()) {
+        Some(_) => here.outgoing(ACCESS_TOKEN).await?,
+        None => None,
+    };
+    let secret = |it: &str| token.as_ref().filter(|_| it == ACCESS_TOKEN).or_else(|| here.secrets.get(it)).cloned();
+    let request = OutboundRequest {
+        endpoint: endpoint.to_owned(),
+        method: "GET".to_owned(),
+        path_and_query: path_and_query.to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        timeout: None,
+    };
+    // Addresses are checked where they are connected to.
+    let mut built = build(&here.manifest, &here.config, secret, &request, &Network::ANY, &WEB_SOCKETS)?;
+    if !built.body_prefix.is_empty() {
+        return Err(OutboundError::Request(format!(
+            "the endpoint `{endpoint}` is a WebSocket, and its credential has no form to stand in"
+        )));
+    }
+    if let Some((user, password)) = built.basic {
+        let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let value = HeaderValue::from_str(&value).map_err(|error| OutboundError::Request(error.to_string()))?;
+        built.headers.insert(header::AUTHORIZATION, value);
+    }
+    Ok(Handshake { url: built.url, headers: built.headers })
 }
 
 struct Built {
     method: Method,
     url: Url,
-    headers: reqwest::header::HeaderMap,
+    headers: header::HeaderMap,
     basic: Option<(String, String)>,
     /// What stands before the connector's own body.
     body_prefix: Vec<u8>,
@@ -240,6 +370,7 @@ fn build(
     secret: impl Fn(&str) -> Option<SecretValue>,
     request: &OutboundRequest,
     granted: &[Network],
+    schemes: &[&str],
 ) -> Result<Built, OutboundError> {
     let name = &request.endpoint;
     let endpoint = manifest.endpoints.get(name).ok_or_else(|| OutboundError::UnknownEndpoint(name.clone()))?;
@@ -263,8 +394,8 @@ fn build(
     };
     let base_url = Url::parse(&base).map_err(|error| wrong(error.to_string()))?;
     let mut url = Url::parse(&format!("{}{prefix}{path}", base.trim_end_matches('/'))).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "https" | "http") {
-        return Err(wrong(format!("`{}` is neither https nor http", url.scheme())));
+    if !schemes.contains(&url.scheme()) {
+        return Err(wrong(format!("`{}` is none of {}", url.scheme(), schemes.join(", "))));
     }
     // A path such as `@elsewhere/` or `/../` must not lead away from the endpoint.
     if url.origin() != base_url.origin() || !url.path().starts_with(base_url.path().trim_end_matches('/')) {
@@ -272,7 +403,7 @@ fn build(
     }
     check_literal(name, &url, granted)?;
 
-    let mut headers = reqwest::header::HeaderMap::new();
+    let mut headers = header::HeaderMap::new();
     let mut put = |header: &str, value: &str| -> Result<(), OutboundError> {
         let bad = |what: &str| OutboundError::Request(format!("the header `{header}` has {what} that HTTP does not allow"));
         let header = HeaderName::from_bytes(header.as_bytes()).map_err(|_| bad("a name"))?;
@@ -296,7 +427,7 @@ fn build(
         put(header, &public(value)?)?;
     }
     let mut basic = None;
-    let mut body_prefix = Vec::new();
+    let mut form = form_urlencoded::Serializer::new(String::new());
     match &endpoint.credential {
         Some(Credential::Header { name, value }) => put(name, &secretly(value)?)?,
         Some(Credential::Query { name, value }) => {
@@ -304,12 +435,7 @@ fn build(
             url.query_pairs_mut().append_pair(name, &value);
         }
         Some(Credential::Form { name, value }) => {
-            let value = secretly(value)?;
-            let mut form = form_urlencoded::Serializer::new(String::new()).append_pair(name, &value).finish();
-            if !request.body.is_empty() {
-                form.push('&');
-            }
-            body_prefix = form.into_bytes();
+            form.append_pair(name, &secretly(value)?);
         }
         Some(Credential::Basic { user, password }) => {
             let either = |template: &str| {
@@ -318,33 +444,19 @@ fn build(
             };
             basic = Some((either(user)?, either(password)?));
         }
+        Some(Credential::OAuth2 {}) => put("authorization", &secretly("Bearer {access_token}")?)?,
         Some(Credential::Path { .. }) | None => {}
+    }
+    for (field, value) in &endpoint.form {
+        form.append_pair(field, &secretly(value)?);
+    }
+    let mut body_prefix = form.finish().into_bytes();
+    if !body_prefix.is_empty() && !request.body.is_empty() {
+        body_prefix.push(b'&');
     }
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| OutboundError::Request(format!("`{}` is no HTTP method", request.method)))?;
     Ok(Built { method, url, headers, basic, body_prefix })
-}
-
-/// Replaces `{name}` by what `value` gives for it; the error is the first name without a value.
-fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut filled = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}') else { break };
-        filled.push_str(before);
-        filled.push_str(&value(name).ok_or_else(|| name.to_owned())?);
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 /// An address written as digits does not pass the resolver, so it is checked here.
@@ -358,7 +470,8 @@ fn check_literal(endpoint: &str, url: &Url, granted: &[Network]) -> Result<(), O
     }
 }
 
-fn allowed(address: IpAddr, granted: &[Network]) -> bool {
+/// True for a public address and for one of a network that the operator granted.
+pub(super) fn allowed(address: IpAddr, granted: &[Network]) -> bool {
     is_public(address) || granted.iter().any(|it| it.contains(address))
 }
 

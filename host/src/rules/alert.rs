@@ -16,6 +16,8 @@ const LONGEST_LOOK_MS: i64 = 300_000;
 pub enum Kind {
     /// The vendor refused the credential.
     Authorisation,
+    /// The connector's version is left alone.
+    Quarantined,
     /// The vendor seems to be down.
     Down,
     /// The oldest command waits too long.
@@ -28,13 +30,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Authorisation, Self::Down, Self::Waiting, Self::Failing, Self::Silent];
+    pub const ALL: [Self; 6] = [Self::Authorisation, Self::Quarantined, Self::Down, Self::Waiting, Self::Failing, Self::Silent];
 
     /// As it stands in the database, in the API and in webhooks.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Authorisation => "authorisation",
+            Self::Quarantined => "quarantined",
             Self::Down => "down",
             Self::Waiting => "waiting",
             Self::Failing => "failing",
@@ -98,6 +101,8 @@ impl Talk {
 pub struct Facts {
     /// Why its credential was refused.
     pub broken: Option<String>,
+    /// Why its connector's version is left alone.
+    pub quarantine: Option<String>,
     /// What holds it up.
     pub hold: Option<Hold>,
     /// Age of its oldest command that waits, milliseconds.
@@ -114,6 +119,9 @@ pub fn due(facts: &Facts, rule: &Rule) -> Vec<(Kind, String)> {
     let mut due = Vec::new();
     if let Some(reason) = &facts.broken {
         due.push((Kind::Authorisation, format!("the vendor refused the credential: {reason}")));
+    }
+    if let Some(reason) = &facts.quarantine {
+        due.push((Kind::Quarantined, format!("the connector is in quarantine after repeated faults: {reason}")));
     }
     if let Some(Hold { why: Why::Breaker { .. }, reason, .. }) = &facts.hold {
         due.push((Kind::Down, format!("the vendor seems to be down: {reason}")));
@@ -160,6 +168,7 @@ mod tests {
         assert_eq!(kinds(&Facts { tries: (10, 5), ..facts() }), [Kind::Failing]);
         assert_eq!(kinds(&Facts { tries: (9, 9), ..facts() }), [], "nine tries are no share");
         assert_eq!(kinds(&Facts { broken: Some("odoo.key: no".to_owned()), ..facts() }), [Kind::Authorisation]);
+        assert_eq!(kinds(&Facts { quarantine: Some("connector.trap: no".to_owned()), ..facts() }), [Kind::Quarantined]);
         let hold = |why| Some(Hold { why, since: 0, until: 1, reason: String::new() });
         assert_eq!(kinds(&Facts { hold: hold(Why::After), ..facts() }), [], "a vendor that names a time is not down");
         assert_eq!(kinds(&Facts { hold: hold(Why::Breaker { probes: 0, probing: true }), ..facts() }), [Kind::Down]);

@@ -1,14 +1,17 @@
 //! Connections and their secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchbay_schemas::Timestamp;
 use serde_json::Value as Json;
 
+use super::audit::{Change, note_change};
+use super::keys::is_current;
 use super::{Record, Store, StoreError, Tx};
 use crate::clock::timestamp;
-use crate::ids::{ConnectionId, WorkspaceId};
+use crate::ids::{ConnectionId, Ids, WorkspaceId};
 use crate::rules::delivery::DeliverySettings;
+use crate::secrets::KeyId;
 
 /// One configured account of a connector.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
@@ -71,8 +74,13 @@ impl ConnectionState {
 const COLUMNS: &str = "id, workspace_id, connector, name, state, reason, config, networks, delivery, cursor, created_at, updated_at";
 
 impl Store {
-    /// Makes a connection with its sealed secrets.
-    pub async fn create_connection(&self, connection: &Connection, secrets: &BTreeMap<String, Vec<u8>>) -> Result<(), StoreError> {
+    /// Makes a connection with its sealed secrets. `author`: who does so.
+    pub async fn create_connection(
+        &self,
+        connection: &Connection,
+        secrets: &BTreeMap<String, Vec<u8>>,
+        author: &str,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now_ms();
         let mut tx = self.db.begin().await?;
         let revision = next_revision(&mut tx).await?;
@@ -91,18 +99,20 @@ impl Store {
             json(&connection.delivery)?.into(),
         ];
         tx.execute(sql, values).await?;
-        put_secrets(&mut tx, connection.id, secrets, now).await?;
+        put_secrets(&mut tx, &self.ids, connection.id, secrets, author, now).await?;
         tx.commit().await?;
         Ok(())
     }
 
-    /// Writes name, configuration, grants and delivery of a connection as they are given, and replaces the given secrets. `mends`: a broken one
-    /// becomes active. A paused one stays paused.
+    /// Writes name, configuration, grants and delivery of a connection as they are given, replaces the given secrets and removes the named
+    /// ones. `mends`: a broken one becomes active. A paused one stays paused. `author`: who does so.
     pub async fn update_connection(
         &self,
         changed: &Connection,
         secrets: &BTreeMap<String, Vec<u8>>,
+        removed: &[String],
         mends: bool,
+        author: &str,
     ) -> Result<(), StoreError> {
         let now = self.clock.now_ms();
         let id = changed.id;
@@ -127,7 +137,16 @@ impl Store {
         if tx.execute(sql, values).await? != 1 {
             return Err(StoreError::Gone("the connection"));
         }
-        put_secrets(&mut tx, id, secrets, now).await?;
+        put_secrets(&mut tx, &self.ids, id, secrets, author, now).await?;
+        for name in removed {
+            let sql = "delete from secrets where connection_id = $1 and name = $2";
+            if tx.execute(sql, vec![id.into(), name.as_str().into()]).await? > 0 {
+                note_change(&mut tx, self.ids.next(), id, name, Change { action: "secret.removed", author }, now).await?;
+            }
+        }
+        if mends {
+            renew_again(&mut tx, id, now).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -159,6 +178,29 @@ impl Store {
         Ok(row.as_ref().map(connection).transpose()?)
     }
 
+    /// Marks a connection as broken whose vendor refused the credential, unless that one is replaced by now: the connection was changed or paused
+    /// since it was read as `seen`, or somebody authorised it after `since`, when the vendor was asked. False: it is.
+    pub async fn break_connection(&self, seen: &Connection, since: Timestamp, reason: &str) -> Result<bool, StoreError> {
+        let now = self.clock.now_ms();
+        let mut tx = self.db.begin().await?;
+        let revision = next_revision(&mut tx).await?;
+        let sql = "update connections set state = 'broken', reason = $4, revision = $5, updated_at = $6 \
+                   where workspace_id = $1 and id = $2 and updated_at = $3 and state in ('active', 'broken') \
+                   and not exists (select 1 from authorisations where connection_id = $2 and granted_at >= $7 and coalesce(forced_at, 0) < $7)";
+        let values = vec![
+            seen.workspace.into(),
+            seen.id.into(),
+            seen.updated_at.as_millisecond().into(),
+            reason.into(),
+            revision.into(),
+            now.into(),
+            since.as_millisecond().into(),
+        ];
+        let touched = tx.execute(sql, values).await?;
+        tx.commit().await?;
+        Ok(touched == 1)
+    }
+
     /// Changes whether a connection works. False: there is none, or it was removed.
     pub async fn set_connection_state(
         &self,
@@ -177,17 +219,32 @@ impl Store {
         // Only with the row: another workspace's connection keeps its secrets.
         if touched == 1 && *state == ConnectionState::Removed {
             tx.execute("delete from secrets where connection_id = $1", vec![id.into()]).await?;
-            for table in ["holds", "alerts", "talks"] {
+            for table in
+                ["holds", "quarantines", "shadows", "alerts", "talks", "authorisations", "streams", "imports", "mappings", "registrations"]
+            {
                 tx.execute(&format!("delete from {table} where connection_id = $1"), vec![id.into()]).await?;
             }
+        }
+        if touched == 1 && *state == ConnectionState::Active {
+            renew_again(&mut tx, id, now).await?;
         }
         tx.commit().await?;
         Ok(touched == 1)
     }
 
-    /// The sealed secrets of a connection, by name.
+    /// The sealed secrets of a connection's configuration, by name.
     pub async fn sealed_secrets(&self, connection: ConnectionId) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
-        let rows = self.db.fetch("select name, sealed from secrets where connection_id = $1", vec![connection.into()]).await?;
+        self.sealed_where(connection, "not like").await
+    }
+
+    /// The sealed secrets that the hub itself keeps for a connection, by name: `oauth2:access_token`.
+    pub async fn sealed_tokens(&self, connection: ConnectionId) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.sealed_where(connection, "like").await
+    }
+
+    async fn sealed_where(&self, connection: ConnectionId, which: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let sql = format!("select name, sealed from secrets where connection_id = $1 and name {which} '%:%'");
+        let rows = self.db.fetch(&sql, vec![connection.into()]).await?;
         rows.iter().map(|row| Ok((row.text(0)?, row.opt_bytes(1)?.unwrap_or_default()))).collect()
     }
 
@@ -203,7 +260,8 @@ impl Store {
             " and x.id = $2"
         });
         let sql = format!(
-            "select s.connection_id, s.name from connections x join secrets s on s.connection_id = x.id where x.workspace_id = $1{one} order by 1, 2"
+            "select s.connection_id, s.name from connections x join secrets s on s.connection_id = x.id \
+             where x.workspace_id = $1{one} and s.name not like '%:%' order by 1, 2"
         );
         let mut names: BTreeMap<ConnectionId, Vec<String>> = BTreeMap::new();
         for row in self.db.fetch(&sql, values).await? {
@@ -223,16 +281,39 @@ fn json(settings: &DeliverySettings) -> sqlx::Result<String> {
     serde_json::to_string(settings).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
-async fn next_revision(tx: &mut Tx) -> sqlx::Result<i64> {
+/// A token that the vendor refused to renew is tried once more: something about the connection changed.
+async fn renew_again(tx: &mut Tx, connection: ConnectionId, now: i64) -> sqlx::Result<()> {
+    let sql = "update authorisations set due_at = $2 where connection_id = $1 and failures > 0";
+    tx.execute(sql, vec![connection.into(), now.into()]).await?;
+    Ok(())
+}
+
+/// One more than any connection has.
+pub(super) async fn next_revision(tx: &mut Tx) -> sqlx::Result<i64> {
     let rows = tx.fetch("select coalesce(max(revision), 0) + 1 from connections", Vec::new()).await?;
     rows.first().map_or(Ok(1), |it| it.int(0))
 }
 
-async fn put_secrets(tx: &mut Tx, connection: ConnectionId, secrets: &BTreeMap<String, Vec<u8>>, now: i64) -> sqlx::Result<()> {
+/// Replaces the given sealed secrets of a connection.
+pub(super) async fn put_secrets(
+    tx: &mut Tx,
+    ids: &Ids,
+    connection: ConnectionId,
+    secrets: &BTreeMap<String, Vec<u8>>,
+    author: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    let keys: BTreeSet<KeyId> = secrets.values().filter_map(|it| KeyId::of_sealed(it)).collect();
+    for key in keys {
+        if !is_current(tx, key).await? {
+            return Err(StoreError::FormerKey);
+        }
+    }
     for (name, sealed) in secrets {
         let sql = "insert into secrets (connection_id, name, sealed, updated_at) values ($1, $2, $3, $4) \
                    on conflict (connection_id, name) do update set sealed = excluded.sealed, updated_at = excluded.updated_at";
         tx.execute(sql, vec![connection.into(), name.as_str().into(), sealed.clone().into(), now.into()]).await?;
+        note_change(tx, ids.next(), connection, name, Change { action: "secret.set", author }, now).await?;
     }
     Ok(())
 }

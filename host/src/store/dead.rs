@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Record, Store, StoreError, Value};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, WorkspaceId};
+use crate::rules::ingest::ReadBy;
 
 /// What stopped.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -21,6 +22,9 @@ pub struct DeadLetter {
     pub reason: String,
     /// When it came or was made.
     pub at: patchbay_schemas::Timestamp,
+    /// Which version of the connector read it last; of commands there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_by: Option<ReadBy>,
 }
 
 /// Where a page of dead letters ends. Their ids are of three kinds, so that time and id together give the order.
@@ -108,13 +112,14 @@ impl DeadFilter {
 }
 
 /// What stopped, of one workspace. `{and}` is a further condition on all three.
-const DEAD: &str = "select d.id, d.connection_id, 'delivery' as what, d.origin as kind, coalesce(d.reason, '') as reason, d.received_at as at \
+const DEAD: &str = "select d.id, d.connection_id, 'delivery' as what, d.origin as kind, coalesce(d.reason, '') as reason, d.received_at as at, \
+    d.read_version, d.read_digest \
     from deliveries d where d.workspace_id = $1 and d.outcome = 'dead'{and} \
     union all \
-    select d.id, d.connection_id, 'event', d.kind, coalesce(d.reason, ''), d.received_at from events d \
+    select d.id, d.connection_id, 'event', d.kind, coalesce(d.reason, ''), d.received_at, o.read_version, o.read_digest from events d \
     join deliveries o on o.id = d.delivery_id where d.workspace_id = $1 and d.state = 'dead' and o.outcome <> 'dead'{and} \
     union all \
-    select d.id, d.connection_id, 'command', d.kind, coalesce(d.reason, ''), d.created_at from outbox d \
+    select d.id, d.connection_id, 'command', d.kind, coalesce(d.reason, ''), d.created_at, null, null from outbox d \
     where d.workspace_id = $1 and d.state = 'dead'{and}";
 
 impl Store {
@@ -168,5 +173,6 @@ fn dead_letter(row: &Record) -> sqlx::Result<DeadLetter> {
         kind: row.text(3)?,
         reason: row.text(4)?,
         at: timestamp(row.int(5)?),
+        read_by: row.opt_text(6)?.zip(row.opt_text(7)?).map(|(version, digest)| ReadBy { version, digest }),
     })
 }

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::retention::unpacked;
 use super::{Record, Store, StoreError, Value};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, DeliveryId, OutboxId, WorkspaceId};
+use crate::rules::ingest::ReadBy;
 
 /// A delivery as it is shown.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -29,6 +31,8 @@ pub struct DeliveryView {
     pub size: i64,
     /// When it was received.
     pub received_at: patchbay_schemas::Timestamp,
+    /// Which version of the connector read it last.
+    pub read_by: ReadBy,
 }
 
 /// A row of the outbox as it is shown.
@@ -40,7 +44,7 @@ pub struct OutboxView {
     pub connection: ConnectionId,
     /// The lead or conversation in whose order it stands.
     pub lane: String,
-    /// `lead.upsert`, `interaction.add` or `message.send`
+    /// `lead.upsert`, `interaction.add`, `message.send`, `call.start`, `person.merged` or `person.unmerged`
     pub kind: String,
     /// What it is about.
     pub subject: String,
@@ -115,8 +119,8 @@ impl Filter {
     }
 }
 
-const DELIVERY: &str =
-    "select id, connection_id, origin, outcome, reason, request, size, received_at from deliveries where workspace_id = $1";
+const DELIVERY: &str = "select id, connection_id, origin, outcome, reason, request, size, received_at, read_version, read_digest \
+    from deliveries where workspace_id = $1";
 const OUTBOX: &str = "select id, connection_id, lane, kind, subject_id, state, attempts, reason, created_at, finished_at from outbox where workspace_id = $1";
 
 impl Store {
@@ -127,11 +131,14 @@ impl Store {
         Ok(rows.iter().map(delivery).collect::<sqlx::Result<_>>()?)
     }
 
-    /// A delivery and its body, byte for byte; no body of duplicates.
+    /// A delivery and its body, byte for byte; no body of duplicates, nor of those whose time is over.
     pub async fn delivery(&self, workspace: WorkspaceId, id: DeliveryId) -> Result<Option<(DeliveryView, Option<Vec<u8>>)>, StoreError> {
-        let sql = "select id, connection_id, origin, outcome, reason, request, size, received_at, body from deliveries where workspace_id = $1 and id = $2";
-        let row = self.db.fetch_optional(sql, vec![workspace.into(), id.into()]).await?;
-        Ok(row.as_ref().map(|it| Ok::<_, sqlx::Error>((delivery(it)?, it.opt_bytes(8)?))).transpose()?)
+        let sql = format!("{} and id = $2", DELIVERY.replace(" from deliveries", ", body, packed from deliveries"));
+        let row = self.db.fetch_optional(&sql, vec![workspace.into(), id.into()]).await?;
+        Ok(row
+            .as_ref()
+            .map(|it| Ok::<_, sqlx::Error>((delivery(it)?, unpacked(it.opt_bytes(10)?, it.int(11)?, it.int(6)?)?)))
+            .transpose()?)
     }
 
     /// Rows of the outbox, newest first.
@@ -176,6 +183,7 @@ fn delivery(row: &Record) -> sqlx::Result<DeliveryView> {
         request: row.opt_text(5)?.and_then(|it| serde_json::from_str(&it).ok()),
         size: row.int(6)?,
         received_at: timestamp(row.int(7)?),
+        read_by: ReadBy { version: row.text(8)?, digest: row.text(9)? },
     })
 }
 

@@ -69,6 +69,13 @@ pub(super) async fn begin_probe(tx: &mut Tx, connection: ConnectionId, token: &s
     Ok(())
 }
 
+/// Whoever tried found nothing out: another one may from then on.
+pub(super) async fn give_up_probe(tx: &mut Tx, connection: ConnectionId, token: &str, until: i64) -> sqlx::Result<()> {
+    let sql = "update holds set probe = null, until = $3 where connection_id = $1 and probe = $2";
+    tx.execute(sql, vec![connection.into(), token.into(), until.into()]).await?;
+    Ok(())
+}
+
 async fn read(tx: &mut Tx, connection: ConnectionId) -> sqlx::Result<Option<Hold>> {
     let sql = format!("select {COLUMNS} from holds where connection_id = $1");
     let sql = if tx.has_company() { format!("{sql} for update") } else { sql };

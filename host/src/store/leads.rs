@@ -11,7 +11,21 @@ use super::ingest::{identity_kind, lead_state};
 use super::{Record, Store, StoreError, Value};
 use crate::clock::timestamp;
 use crate::ids::{ContactId, ConversationId, InteractionId, LeadId, WorkspaceId};
-use crate::rules::survivorship::{self, Claim};
+use crate::rules::ingest::Settings;
+use crate::rules::survivorship::{self, Claim, Shown};
+
+/// An interaction as a sink is told of it.
+#[derive(Debug)]
+pub struct InteractionEvent {
+    /// The medium.
+    pub channel: String,
+    /// When the hub received it.
+    pub received_at: patchbay_schemas::Timestamp,
+    /// The event itself.
+    pub event: Event,
+    /// The conversation that it belongs to.
+    pub conversation: Option<ConversationId>,
+}
 
 /// An interaction as it stands in a timeline.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -61,6 +75,8 @@ pub struct LeadFilter {
     pub contact: Option<ContactId>,
     /// Only from this medium.
     pub channel: Option<String>,
+    /// Only those of whose person somebody was to speak with by this time: next contact of open ones, date to come back to refused ones.
+    pub due_by: Option<patchbay_schemas::Timestamp>,
 }
 
 /// What all sources of one person say.
@@ -68,16 +84,19 @@ pub struct LeadFilter {
 struct Sources {
     /// Name, company, city, language.
     claims: [Vec<Claim>; 4],
+    /// The same, pinned by hand.
+    pins: [Option<String>; 4],
     identities: Vec<Identity>,
     created_at: Option<patchbay_schemas::Timestamp>,
 }
 
 impl Sources {
-    /// One source: `name, company, city, language, said_at, created_at` from column 1 on.
-    fn hear(&mut self, row: &Record) -> sqlx::Result<()> {
+    /// One source: `name, company, city, language, said_at, created_at, connector` from column 1 on.
+    fn hear(&mut self, row: &Record, trusted: &[String]) -> sqlx::Result<()> {
+        let trust = survivorship::trust(trusted, &row.text(7)?);
         let said_at = timestamp(row.int(5)?);
         for (at, claims) in self.claims.iter_mut().enumerate() {
-            claims.extend(row.opt_text(at + 1)?.map(|value| Claim { value, said_at }));
+            claims.extend(row.opt_text(at + 1)?.map(|value| Claim { value, trust, said_at }));
         }
         let created_at = timestamp(row.int(6)?);
         self.created_at = Some(self.created_at.map_or(created_at, |it| it.min(created_at)));
@@ -99,12 +118,14 @@ impl Sources {
 
     fn show(&self, id: String) -> Contact {
         let [names, companies, cities, languages] = &self.claims;
+        let [name, company, city, language] = &self.pins;
+        let shown = |pin: &Option<String>, chosen: Option<&str>| pin.as_deref().or(chosen).map(str::to_owned);
         Contact {
             id,
-            name: survivorship::name(names).map(str::to_owned),
-            company: survivorship::newest(companies).map(str::to_owned),
-            city: survivorship::newest(cities).map(str::to_owned),
-            language: survivorship::newest(languages).map(str::to_owned),
+            name: shown(name, survivorship::name(names)),
+            company: shown(company, survivorship::newest(companies)),
+            city: shown(city, survivorship::newest(cities)),
+            language: shown(language, survivorship::newest(languages)),
             identities: self.identities.clone(),
             created_at: self.created_at.unwrap_or(patchbay_schemas::Timestamp::UNIX_EPOCH),
         }
@@ -148,6 +169,12 @@ impl Store {
         }
         if let Some(contact) = filter.contact {
             condition(" and (c.id = ? or c.merged_into = ?)", contact.into());
+        }
+        if let Some(at) = filter.due_by {
+            condition(
+                " and case when l.stage = 'refused' then l.return_at when l.stage <> 'client' then l.next_contact_at end <= ?",
+                at.as_millisecond().into(),
+            );
         }
         condition(" order by l.id desc limit ?", limit.into());
         let rows = self.db.fetch(&sql, values).await?;
@@ -226,16 +253,32 @@ impl Store {
         let values = || std::iter::once(workspace.into()).chain(ids.iter().map(|it| Value::from(*it))).collect::<Vec<_>>();
         let mut people: HashMap<String, Sources> = HashMap::new();
         let sql = format!(
-            "select coalesce(merged_into, id), name, company, city, language, said_at, created_at from contacts \
-             where workspace_id = $1 and (id in ({list}) or merged_into in ({list})) order by id"
+            "select coalesce(c.merged_into, c.id), c.name, c.company, c.city, c.language, c.said_at, c.created_at, x.connector, w.settings \
+             from contacts c join connections x on x.id = c.connection_id join workspaces w on w.id = c.workspace_id \
+             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by c.id"
+        );
+        let mut trusted = None;
+        for row in self.db.fetch(&sql, values()).await? {
+            if trusted.is_none() {
+                trusted = Some(row.json::<Settings>(8)?.trusted);
+            }
+            people.entry(row.text(0)?).or_default().hear(&row, trusted.as_deref().unwrap_or_default())?;
+        }
+        let sql = format!(
+            "select coalesce(c.merged_into, c.id), p.field, p.value from contacts c join pins p on p.contact_id = c.id \
+             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by p.at, p.contact_id"
         );
         for row in self.db.fetch(&sql, values()).await? {
-            people.entry(row.text(0)?).or_default().hear(&row)?;
+            let field = row.text(1)?;
+            // Where two contacts of one person are pinned, the last word counts.
+            if let Some(at) = Shown::ALL.iter().position(|it| it.as_str() == field) {
+                people.entry(row.text(0)?).or_default().pins[at] = Some(row.text(2)?);
+            }
         }
         let sql = format!(
             "select coalesce(c.merged_into, c.id), i.kind, coalesce(i.shown, i.value), i.assurance, i.label from contacts c \
              join identities i on i.contact_id = c.id \
-             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by c.id, i.kind, i.value"
+             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) and i.value not like 'link:%' order by c.id, i.kind, i.value"
         );
         for row in self.db.fetch(&sql, values()).await? {
             let assurance = if row.text(3)? == "vendor" { Assurance::Vendor } else { Assurance::Stated };
@@ -292,13 +335,9 @@ impl Store {
         Ok(row.as_ref().map(interaction).transpose()?)
     }
 
-    /// What a sink needs to add an interaction to its history: channel, time of receipt and the event itself.
-    pub async fn interaction_event(
-        &self,
-        workspace: WorkspaceId,
-        id: InteractionId,
-    ) -> Result<Option<(String, patchbay_schemas::Timestamp, Event)>, StoreError> {
-        let sql = "select l.channel, x.connector, n.received_at, e.key, e.occurred_at, e.kind, e.payload from interactions n \
+    /// What a sink needs to add an interaction to its history.
+    pub async fn interaction_event(&self, workspace: WorkspaceId, id: InteractionId) -> Result<Option<InteractionEvent>, StoreError> {
+        let sql = "select l.channel, x.connector, n.received_at, e.key, e.occurred_at, e.kind, e.payload, n.conversation_id from interactions n \
                    join events e on e.id = n.event_id join connections x on x.id = n.connection_id left join leads l on l.id = n.lead_id \
                    and l.connection_id = n.connection_id where n.workspace_id = $1 and n.id = $2";
         let Some(row) = self.db.fetch_optional(sql, vec![workspace.into(), id.into()]).await? else { return Ok(None) };
@@ -307,7 +346,8 @@ impl Store {
         let body = serde_json::from_value(serde_json::json!({ "kind": row.text(5)?, "payload": payload }))
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         let event = Event { id: row.text(3)?, occurred_at: row.opt_int(4)?.map(timestamp), body };
-        Ok(Some((channel, timestamp(row.int(2)?), event)))
+        let conversation = row.opt_id(7)?;
+        Ok(Some(InteractionEvent { channel, received_at: timestamp(row.int(2)?), event, conversation }))
     }
 
     /// Conversations, newest first, older than `before`.

@@ -1,9 +1,16 @@
 //! The store, the same tests on SQLite and on PostgreSQL.
 
+mod conflicts;
+mod erasure;
 mod holds;
+mod imports;
+mod leads;
+mod links;
 mod matching;
 mod people;
 mod rates;
+mod secrets;
+mod time;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,13 +29,14 @@ use super::*;
 use crate::ids::{ConnectionId, WorkspaceId};
 use crate::plugin::state::Expected;
 use crate::rules::delivery::DeliverySettings;
-use crate::rules::ingest::{CheckedEvent, Context, Cursor, Intake, Origin, Outcome, Reading, Settings, Way};
+use crate::rules::ingest::{CheckedEvent, Context, Cursor, Feed, Intake, Origin, Outcome, ReadBy, Reading, Settings, Way};
 
 /// Runs a test on both databases. A missing PostgreSQL is an error that says how to start it.
 fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(World) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let folder = std::env::temp_dir().join(format!("patchbay-store-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
         let file = folder.join("test.db");
         test(World::open(&format!("sqlite:{}", file.display())).await).await;
         std::fs::remove_dir_all(&folder).unwrap();
@@ -36,7 +44,10 @@ fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(World) -> F) {
             .expect("PATCHBAY_POSTGRES_URL is not set: `tests/servers/pg-up.sh && eval \"$(tests/servers/pg-up.sh env)\"` starts a PostgreSQL and sets it");
         let database = format!("store_{name}_{}", std::process::id());
         let admin = sqlx::PgPool::connect(&url).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("create database {database}"))).execute(&admin).await.unwrap();
+        // One that a former run left behind, which had the same number.
+        for sql in [format!("drop database if exists {database} with (force)"), format!("create database {database}")] {
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&admin).await.unwrap();
+        }
         let (base, _) = url.rsplit_once('/').unwrap();
         test(World::open(&format!("{base}/{database}")).await).await;
         sqlx::query(sqlx::AssertSqlSafe(format!("drop database {database} with (force)"))).execute(&admin).await.unwrap();
@@ -57,7 +68,7 @@ impl World {
         let mut made = Vec::new();
         for connector in ["telegram", "odoo"] {
             let connection = connection(&store, workspace, connector);
-            store.create_connection(&connection, &BTreeMap::from([("token".to_owned(), vec![1, 2, 3])])).await.unwrap();
+            store.create_connection(&connection, &BTreeMap::from([("token".to_owned(), vec![1, 2, 3])]), "tests").await.unwrap();
             made.push(connection.id);
         }
         let origin = Origin {
@@ -66,8 +77,9 @@ impl World {
             connector: "telegram".to_owned(),
             channel: "telegram".to_owned(),
             handles: HandleScope::Vendor,
+            read_by: Arc::new(ReadBy { version: "1.0.0".to_owned(), digest: "a".repeat(64) }),
         };
-        let context = Context { region: "RU".to_owned(), settings: Settings::default(), sinks: vec![made[1]] };
+        let context = Context { region: "RU".to_owned(), sinks: vec![made[1]], messengers: vec![made[0]], ..Context::default() };
         Self { store, origin, sink: made[1], contexts: HashMap::from([(workspace, context)]) }
     }
 
@@ -247,7 +259,7 @@ fn a_call_is_one_interaction_that_shows_its_latest_state() {
         assert_eq!((calls.len(), rows().await), (1, 2));
         assert_eq!(calls[0].event["payload"]["call"]["result"], "voicemail");
         assert_eq!(calls[0].at.as_second(), 1_760_000_000);
-        let (_, _, event) = world.store.interaction_event(workspace, calls[0].id).await.unwrap().unwrap();
+        let event = world.store.interaction_event(workspace, calls[0].id).await.unwrap().unwrap().event;
         assert_eq!(event.id, "d", "the sinks are told the same");
         world.ingest(&[step(&world, "e", 0, None)]).await;
         assert_eq!(shown().await[0].event["key"], "d");
@@ -320,7 +332,7 @@ fn a_lane_keeps_its_order_and_ends_empty() {
         // Something comes in while the lane is served.
         world.ingest(&[world.said("2", vec![Identity::handle("42")])]).await;
         let reference = Reference { kind: "lead", local: lanes[0].lane.clone(), remote: "7".to_owned(), details: "{}".to_owned() };
-        let done = |id, reference| Tried { id, at: 0, took_ms: 1, end: End::Delivered { reference } };
+        let done = |id, reference| Tried { id, at: 0, took_ms: 1, end: End::Delivered { reference, told: None } };
         let tried = [done(rows[0].id, Some(reference)), done(rows[1].id, None)];
         assert!(world.store.finish(&lanes[0], &tried, Some(Release::Done), 0).await.unwrap());
         assert_eq!(world.store.reference(world.sink, "lead", &lanes[0].lane).await.unwrap().unwrap().0, "7");
@@ -366,11 +378,16 @@ fn what_is_dead_is_kept_and_can_be_redriven() {
                 .len(),
             1
         );
-        let mended = Intake { id: trapped.id, ..world.said("1", vec![Identity::handle("42")]) };
+        let newer = Arc::new(ReadBy { version: "1.1.0".to_owned(), digest: "b".repeat(64) });
+        let origin = Origin { read_by: Arc::clone(&newer), ..world.origin.clone() };
+        let letter = world.store.dead_letter(workspace, &trapped.id.to_string()).await.unwrap().unwrap();
+        assert_eq!(letter.read_by.as_ref(), Some(&*world.origin.read_by));
+        let mended = Intake { id: trapped.id, origin, ..world.said("1", vec![Identity::handle("42")]) };
         let outcome = world.store.redrive_delivery(Outcome::Dead, &mended, &world.contexts, 100).await.unwrap();
         assert_eq!(outcome, Outcome::Accepted);
         assert!(world.store.dead_letters(workspace, &DeadFilter::default(), None, 10).await.unwrap().is_empty());
-        assert_eq!(world.store.deliveries(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap()[0].outcome, "accepted");
+        let now = world.store.deliveries(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap().remove(0);
+        assert_eq!((now.outcome.as_str(), &now.read_by), ("accepted", &*newer), "whoever read it last");
         world.assert_sound().await;
         assert!(world.store.redrive_delivery(Outcome::Dead, &mended, &world.contexts, 100).await.is_err(), "once is enough");
         world.assert_sound().await;
@@ -421,7 +438,7 @@ fn tries_of_a_vendor_are_one_dead_letter_that_a_successful_one_closes() {
 fn one_poller_has_the_turn_and_a_late_one_moves_no_cursor() {
     on_both("turn", |world| async move {
         let (store, id) = (&world.store, world.origin.connection);
-        let cursor = |next: &str, lease: &str| Cursor { next: next.to_owned(), lease: lease.to_owned() };
+        let cursor = |next: &str, lease: &str| Cursor { next: next.to_owned(), lease: lease.to_owned(), feed: Feed::News };
         let stands = async || store.connection(world.origin.workspace, id).await.unwrap().unwrap().cursor;
         assert!(!store.set_cursor(id, &cursor("0", "a/1")).await.unwrap(), "nobody has the turn yet");
         assert!(store.hold_poll(id, "a/1", 60_000).await.unwrap());

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use patchbay_host::catalogue::{self, CatalogueError};
-use patchbay_host::plugin::artifact::{self, Artifact, ArtifactError};
+use patchbay_schemas::Manifest;
 use serde_json::json;
 
 use super::permissions;
+use crate::catalogue::{self, CatalogueError};
 use crate::cli::failure::{Exit, Failure, chain};
+use crate::cli::languages::{self, Language};
 use crate::cli::output::{Out, Table};
-use crate::toolchain::{self, PROFILE, TARGET, ToolError};
+use crate::cli::toolchain::{self, PROFILE, TARGET, ToolError};
+use crate::plugin::artifact::{self, Artifact, ArtifactError};
 
 /// Compile a connector; show its size and all that it may reach
 #[derive(clap::Args)]
@@ -45,16 +47,37 @@ impl Build {
     }
 }
 
+/// A connector's folder, as its tools take it.
+pub fn folder(given: &Path) -> Result<PathBuf, Failure> {
+    let folder = given.canonicalize().map_err(|error| not_here(given, &error.to_string()))?;
+    if folder.join("connector.toml").is_file() { Ok(folder) } else { Err(not_here(given, "it has no connector.toml")) }
+}
+
+/// What the connector of a folder says of itself.
+pub fn manifest(folder: &Path) -> Result<Manifest, Failure> {
+    let path = folder.join("connector.toml");
+    parsed(&path, &read_manifest(&path)?)
+}
+
 /// Compiles the connector of a folder. Cargo shows its progress on stderr.
-pub fn build(folder: &Path, out: Out) -> Result<Built, Failure> {
-    let given = folder;
-    let folder = folder.canonicalize().map_err(|error| not_here(given, &error.to_string()))?;
-    for file in ["connector.toml", "Cargo.toml"] {
-        if !folder.join(file).is_file() {
-            return Err(not_here(given, &format!("it has no {file}")));
-        }
-    }
+pub fn build(given: &Path, out: Out) -> Result<Built, Failure> {
+    let folder = folder(given)?;
     let manifest = read_manifest(&folder.join("connector.toml"))?;
+    let language = Language::of(&folder).ok_or_else(|| {
+        let files = Language::ALL.map(|it| format!("{} ({})", it.file(), it.word())).join(", ");
+        not_here(given, &format!("none of its files says in which language it is written: {files}"))
+    })?;
+    if language != Language::Rust {
+        let known = parsed(&folder.join("connector.toml"), &manifest)?;
+        let wasm = languages::build(language, &folder, &known, out.quiet)?;
+        // The component itself stays as it was made, so that another manifest needs no new one.
+        let path = wasm.with_file_name(format!("{}.wasm", known.id));
+        let failed = |error: std::io::Error| Failure::io(path.display(), &error);
+        let bytes = artifact::with_manifest(std::fs::read(&wasm).map_err(failed)?, &manifest);
+        std::fs::write(&path, bytes).map_err(failed)?;
+        let artifact = catalogue::read(&path)?;
+        return Ok(Built { path, artifact });
+    }
     if !toolchain::has_target(&folder)? {
         return Err(ToolError::NoTarget.into());
     }
@@ -90,11 +113,15 @@ fn embedded(wasm: &Path, manifest: &str) -> Result<Artifact, Failure> {
 
 fn read_manifest(path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::io(path.display(), &error))?;
-    toml::from_str::<patchbay_schemas::Manifest>(&text).map_err(|error| {
+    parsed(path, &text)?;
+    Ok(text)
+}
+
+fn parsed(path: &Path, text: &str) -> Result<Manifest, Failure> {
+    toml::from_str(text).map_err(|error| {
         Failure::new(Exit::Invalid, format!("{} is not valid: {error}", path.display()))
             .help("sdk/README.md lists every key with its default")
-    })?;
-    Ok(text)
+    })
 }
 
 fn not_here(folder: &Path, why: &str) -> Failure {

@@ -1,15 +1,17 @@
 //! `connector inspect`: what a connector can do and may reach, without running it.
 
-use patchbay_host::package::{Package, Trust};
-use patchbay_host::plugin::Artifact;
 use patchbay_schemas::Manifest;
 use patchbay_schemas::manifest::{Role, Verify};
 use serde_json::{Value, json};
 
+use super::list::wait;
 use super::permissions;
+use crate::catalogue::Waiting;
 use crate::cli::failure::Failure;
 use crate::cli::fields::list as words;
 use crate::cli::output::{Out, Table};
+use crate::package::{Package, Trust};
+use crate::plugin::{Artifact, contract};
 
 /// What is worth knowing of a connector, as JSON.
 pub fn summary(artifact: &Artifact) -> Value {
@@ -28,11 +30,12 @@ pub fn summary(artifact: &Artifact) -> Value {
     })
 }
 
-/// All of one connector, for people or as JSON.
-pub fn inspect(out: Out, package: &Package, trust: &Trust) -> Result<(), Failure> {
+/// All of one connector, for people or as JSON; `waiting`: another version lies in its place and does not run.
+pub fn inspect(out: Out, package: &Package, trust: &Trust, waiting: Option<&Waiting>) -> Result<(), Failure> {
     let artifact = &package.artifact;
     let manifest = &artifact.manifest;
     let mut json = summary(artifact);
+    json["waiting"] = json!(waiting);
     json["contract"] = json!(manifest.contract);
     json["signature"] = json!({
         "publisher": package.signature.as_ref().map(|it| &it.publisher),
@@ -46,6 +49,9 @@ pub fn inspect(out: Out, package: &Package, trust: &Trust) -> Result<(), Failure
             head.wide_row([name.to_owned(), value]);
         }
         head.wide_row(["signature".to_owned(), signed(trust)]);
+        if let Some(waiting) = waiting {
+            head.wide_row(["another".to_owned(), wait(waiting)]);
+        }
         let mut properties = Table::new(["PROPERTY", "KIND", "DEFAULT", "WHAT IT IS"]).indented();
         for (name, property) in manifest.config.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let default = property.get("default").map(ToString::to_string).unwrap_or_default();
@@ -67,12 +73,12 @@ fn signed(trust: &Trust) -> String {
 
 /// What is worth knowing of a connector before one trusts it.
 fn facts(artifact: &Artifact) -> Vec<(&'static str, String)> {
-    let Manifest { webhook, polling, commands, limits, .. } = &artifact.manifest;
+    let Manifest { webhook, polling, stream, commands, limits, .. } = &artifact.manifest;
     let mut facts = vec![
         ("summary", artifact.manifest.summary.clone()),
         ("roles", roles(&artifact.manifest).join(", ")),
         ("channel", artifact.manifest.channel.clone()),
-        ("contract", artifact.manifest.contract.clone()),
+        ("contract", contract::unspoken(&artifact.manifest.contract).unwrap_or_else(|| artifact.manifest.contract.clone())),
         ("can", artifact.abilities().join(", ")),
         ("imports", artifact.imports.join(", ")),
     ];
@@ -82,11 +88,15 @@ fn facts(artifact: &Artifact) -> Vec<(&'static str, String)> {
         let checks = if checks.is_empty() { "nothing: the address is the secret".to_owned() } else { checks.join("; ") };
         facts.push(("webhook", format!("up to {} bytes; verified by {checks}", webhook.max_body_bytes)));
     }
+    if let Some(stream) = stream {
+        facts.push(("stream", format!("{:?}, frames up to {} bytes", stream.framing, stream.max_frame_bytes).to_lowercase()));
+    }
     if let Some(polling) = polling {
         facts.push(("polling", format!("every {} ms, up to {} events", polling.interval_ms, polling.limit)));
     }
     if let Some(commands) = commands {
-        facts.push(("commands", format!("{}; {} at a time", commands.kinds.join(", "), commands.concurrency)));
+        facts
+            .push(("commands", format!("{}; {} at a time, {} in a call", commands.kinds.join(", "), commands.concurrency, commands.batch)));
     }
     facts.push((
         "limits",

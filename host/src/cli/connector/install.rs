@@ -1,18 +1,18 @@
-//! `connector install`, `connector upgrade`, `connector rollback`
+//! `connector install`, `connector rollback`
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use patchbay_host::config::Config;
-use patchbay_host::package::{Package, Trust};
-use patchbay_host::plugin::Artifact;
-use patchbay_host::shelf::{Shelf, ShelfError};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::permissions;
+use super::upgrade::Change;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::files::{Here, ScratchCache};
-use crate::cli::output::{Out, complain, confirm};
+use crate::cli::output::{Out, complain};
+use crate::config::Config;
+use crate::package::{Package, Trust};
+use crate::plugin::Artifact;
+use crate::shelf::{Shelf, ShelfError};
 
 /// Install a connector from a package or a .wasm
 ///
@@ -22,16 +22,6 @@ use crate::cli::output::{Out, complain, confirm};
 pub struct Install {
     /// The package (.patchbay) or the .wasm
     file: PathBuf,
-}
-
-/// Replace an installed connector by another version, after showing what more it may do
-#[derive(clap::Args)]
-pub struct Upgrade {
-    /// The package (.patchbay) or the .wasm
-    file: PathBuf,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
 }
 
 /// Go back to the version of a connector that the last upgrade replaced; a second time takes it back
@@ -58,37 +48,11 @@ impl Install {
     }
 }
 
-impl Upgrade {
-    pub async fn run(&self, here: &Here) -> Result<(), Failure> {
-        let config = here.config()?;
-        let package = read(&self.file)?;
-        let by = trusted(&package, &config)?;
-        let id = package.artifact.manifest.id.clone();
-        let shelf = Shelf::new(config.connectors.clone());
-        let there = shelf.installed(&id)?.ok_or_else(|| {
-            Failure::new(Exit::NotFound, format!("`{id}` is not installed in {}", config.connectors.display()))
-                .help(format!("`patchbay connector install {}` installs it", self.file.display()))
-        })?;
-        if there.artifact.digest == package.artifact.digest {
-            here.out.note("this very file is installed already");
-            return tell(here.out, "installed", &package.artifact, None, by.as_deref());
-        }
-        loads(&config, &package.artifact).await?;
-        let change = Change::between(&there.artifact, &package.artifact);
-        complain(&change.text());
-        if !self.yes && !confirm(&format!("Replace {id} {} by {}?", change.from, change.to))? {
-            return Err(Failure::new(Exit::Refused, "nothing was replaced").help("--yes replaces it without asking"));
-        }
-        shelf.put(&package)?;
-        tell(here.out, "upgraded", &package.artifact, Some(&change), by.as_deref())
-    }
-}
-
 impl Rollback {
     pub fn run(&self, here: &Here) -> Result<(), Failure> {
         let config = here.config()?;
         let shelf = Shelf::new(config.connectors);
-        let before = shelf.installed(&self.connector)?;
+        let before = shelf.current(&self.connector)?;
         let package = shelf.take_back(&self.connector)?;
         let change = before.map(|it| Change::between(&it.artifact, &package.artifact));
         if let Some(change) = &change {
@@ -96,52 +60,6 @@ impl Rollback {
         }
         let by = package.signature.as_ref().map(|it| it.publisher.as_str());
         tell(here.out, "rolled back", &package.artifact, change.as_ref(), by)
-    }
-}
-
-/// What another version of a connector may do and could not, and the other way round.
-struct Change {
-    id: String,
-    from: String,
-    to: String,
-    more: Vec<String>,
-    less: Vec<String>,
-    /// Properties of the configuration that are due now.
-    due: Vec<String>,
-}
-
-impl Change {
-    fn between(old: &Artifact, new: &Artifact) -> Self {
-        let (before, after) = (permissions::of(old), permissions::of(new));
-        let told = |it: &permissions::Permission| it.to_string();
-        let required = |it: &Artifact| -> Vec<String> {
-            let required = it.manifest.config.get("required").and_then(Value::as_array);
-            required.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        let had = required(old);
-        Self {
-            id: new.manifest.id.clone(),
-            from: old.manifest.version.clone(),
-            to: new.manifest.version.clone(),
-            more: after.difference(&before).map(told).collect(),
-            less: before.difference(&after).map(told).collect(),
-            due: required(new).into_iter().filter(|it| !had.contains(it)).collect(),
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut lines = vec![format!("{} {} → {}", self.id, self.from, self.to)];
-        lines.extend(self.more.iter().map(|it| format!("  + may {it}")));
-        lines.extend(self.less.iter().map(|it| format!("  - may no longer {it}")));
-        if self.more.is_empty() && self.less.is_empty() {
-            lines.push("  it may do what it could do before, no more and no less".to_owned());
-        }
-        lines.extend(self.due.iter().map(|it| format!("  ! its connections need `{it}` now: patchbay connection update")));
-        lines.join("\n")
-    }
-
-    fn json(&self) -> Value {
-        json!({ "from": self.from, "to": self.to, "more": self.more, "less": self.less, "due": self.due })
     }
 }
 
@@ -155,7 +73,7 @@ pub fn read(path: &Path) -> Result<Package, Failure> {
 }
 
 /// Who signed it, where that is enough; none: nobody did, and the configuration says that this is enough.
-fn trusted(package: &Package, config: &Config) -> Result<Option<String>, Failure> {
+pub(super) fn trusted(package: &Package, config: &Config) -> Result<Option<String>, Failure> {
     let install = &config.install;
     let own_risk = "or set `install.unsigned = true` there, which lets anything in";
     match package.trust(&install.publishers) {
@@ -181,14 +99,14 @@ fn trusted(package: &Package, config: &Config) -> Result<Option<String>, Failure
 }
 
 /// It must compile and link here before it replaces anything.
-async fn loads(config: &Config, artifact: &Artifact) -> Result<(), Failure> {
+pub(super) async fn loads(config: &Config, artifact: &Artifact) -> Result<(), Failure> {
     let scratch = ScratchCache::find(config);
     let catalogue = Here::catalogue(config, scratch.cache.clone())?;
     catalogue.load(artifact.clone()).await?;
     Ok(())
 }
 
-fn tell(out: Out, what: &str, artifact: &Artifact, change: Option<&Change>, by: Option<&str>) -> Result<(), Failure> {
+pub(super) fn tell(out: Out, what: &str, artifact: &Artifact, change: Option<&Change>, by: Option<&str>) -> Result<(), Failure> {
     let manifest = &artifact.manifest;
     let json = BTreeMap::from([
         ("id", json!(manifest.id)),
@@ -199,7 +117,7 @@ fn tell(out: Out, what: &str, artifact: &Artifact, change: Option<&Change>, by: 
     out.answer(&json, || {
         let signed = by.map_or_else(|| "not signed".to_owned(), |it| format!("signed by {it}"));
         format!(
-            "{what} {} {} ({signed}); a hub that runs takes it at its next start\nNext: patchbay connection add {}\n",
+            "{what} {} {} ({signed}); a hub that runs takes it within seconds\nNext: patchbay connection add {}\n",
             manifest.id, manifest.version, manifest.id
         )
     })

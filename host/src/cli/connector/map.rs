@@ -5,31 +5,35 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use patchbay_host::catalogue::{self, Catalogue, CatalogueError};
-use patchbay_host::clock::Clock;
-use patchbay_host::conformance::fixture;
-use patchbay_host::pace::Pace;
-use patchbay_host::plugin::outbound::Outbound;
-use patchbay_host::plugin::state::StateKeeper;
-use patchbay_host::plugin::{Artifact, Header, Instances, Randomness, Request, Surroundings};
-use patchbay_host::reading::{self, Answer};
-use patchbay_host::rules::ingest::Reading;
-use patchbay_host::rules::verify::{Presented, verify};
-use patchbay_host::secrets::SecretValue;
-use patchbay_host::setup;
+use patchbay_schemas::manifest::Framing;
 use patchbay_schemas::{Event, Manifest, Outline, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::fields::{Pair, read_object};
 use crate::cli::files::{Here, ScratchCache};
 use crate::cli::logging;
 use crate::cli::output::print;
+use crate::clock::Clock;
+use crate::conformance::fixture;
+use crate::pace::Pace;
+use crate::plugin::outbound::Outbound;
+use crate::plugin::state::StateKeeper;
+use crate::plugin::{Artifact, Header, Instances, Randomness, Request, Surroundings, compose};
+use crate::reading::{self, Answer};
+use crate::rules::ingest::Reading;
+use crate::rules::verify::{Presented, verify};
+use crate::secrets::SecretValue;
+use crate::setup;
+use crate::stream::framing;
 
 /// Where connectors lie after `cargo build` in a checkout.
 const BUILT: &str = "target/wasm32-unknown-unknown/connector";
 
 /// Show what one delivery becomes: JSON with one object for each event
+///
+/// Of a connector with a stream and no webhook the body is a frame, an `.ami` file its blocks, a `.jsonl` file its lines.
 ///
 /// The real .wasm runs in the real host, without a database and without a network. Configuration that is not given takes its defaults.
 #[derive(clap::Args)]
@@ -70,10 +74,11 @@ impl MapArgs {
         let catalogue = Here::catalogue(&config, scratch.cache.clone())?;
         let artifact = find(&catalogue, &self.connector)?;
         let manifest = artifact.manifest.clone();
-        if !artifact.abilities().contains(&"webhook") {
+        let streams = !artifact.abilities().contains(&"webhook") && artifact.abilities().contains(&"stream");
+        if !streams && !artifact.abilities().contains(&"webhook") {
             return Err(Failure::new(
                 Exit::Refused,
-                format!("the connector `{}` takes no deliveries: it exports no `webhook`", manifest.id),
+                format!("the connector `{}` takes no deliveries: it exports neither `webhook` nor `stream`", manifest.id),
             )
             .help(format!("it exports: {}", artifact.abilities().join(", "))));
         }
@@ -89,13 +94,21 @@ impl MapArgs {
             config_text: config.to_string(),
             config,
             secrets,
+            uses: Arc::default(),
+            tokens: None,
             outbound: Outbound::Closed,
             pace: Pace::default(),
             state: StateKeeper::in_memory(),
             clock: self.now.map_or(Clock::System, Clock::at),
             random: Randomness::System,
+            journal: Arc::default(),
         };
-        let read = reading::of(&Instances::new(connector, Arc::new(surroundings)), &request).await;
+        let instances = Instances::new(connector, Arc::new(surroundings));
+        let read = if streams {
+            reading::of_frames(&instances, &frames(&self.body, request.body)).await
+        } else {
+            reading::of(&instances, &request).await
+        };
         let outlines = outlines(read.reading, &read.answer)?;
         let text = serde_json::to_string_pretty(&outlines).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
         print(&(text + "\n"))
@@ -123,6 +136,7 @@ impl MapArgs {
             }
             checked.secrets.insert(name.clone(), SecretValue::new(value.clone()));
         }
+        compose(manifest, &checked.config, &mut checked.secrets);
         Ok((checked.config, checked.secrets))
     }
 }
@@ -179,6 +193,15 @@ fn read_body(path: &Path) -> Result<Vec<u8>, Failure> {
         return Ok(body);
     }
     std::fs::read(path).map_err(|error| Failure { exit: Exit::Usage, ..Failure::io(format!("{} cannot be read", path.display()), &error) })
+}
+
+/// The frames that a file holds for a connector with a stream: blocks of an `.ami`, lines of a `.jsonl`, else one.
+fn frames(file: &Path, body: Vec<u8>) -> Vec<Vec<u8>> {
+    match file.extension().and_then(|it| it.to_str()) {
+        Some("ami") => framing::cut(Framing::Blocks, &body),
+        Some("jsonl") => framing::cut(Framing::Lines, &body),
+        _ => vec![body],
+    }
 }
 
 fn header(text: &str) -> Result<Header, String> {

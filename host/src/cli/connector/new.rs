@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::templates::{Kind, Template};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::languages::Language;
 use crate::cli::output::Out;
 
 /// Where the SDK is had from when nothing nearer is known.
@@ -20,10 +21,10 @@ const LONGEST: usize = 64;
 pub struct New {
     /// The connector's id, and the folder that is made; a path makes it elsewhere
     name: PathBuf,
-    /// What it connects
-    #[arg(long, value_enum, default_value_t = Kind::Form)]
+    /// What it connects; a messenger in JavaScript or Python is a bot of Telegram
+    #[arg(long, value_enum, default_value = "form")]
     kind: Kind,
-    /// The language: rust
+    /// The language: rust, js or python
     #[arg(long, default_value = "rust")]
     lang: String,
     /// Where the SDK is: the folder of a checkout (or its sdk/), or a git address
@@ -40,16 +41,18 @@ enum Sdk {
     Git(String),
     /// The workspace that the connector becomes a member of.
     Workspace,
+    /// A file of the template, which is written beside the code.
+    Brought,
 }
 
 impl New {
     pub fn run(self, out: Out) -> Result<(), Failure> {
-        if self.lang != "rust" {
+        let Some(language) = Language::ALL.into_iter().find(|it| it.word() == self.lang) else {
             return Err(Failure::new(Exit::Usage, format!("there is no template in `{}`", self.lang)).help(
-                "the languages that there are: rust. A connector in any language that makes components of sdk/wit is as good: \
+                "the languages that there are: rust, js, python. A connector in any language that makes components of sdk/wit is as good: \
                  `connector test`, `package` and `install` take its .wasm",
             ));
-        }
+        };
         let folder = std::path::absolute(&self.name).map_err(|error| Failure::io(self.name.display(), &error))?;
         let id = folder.file_name().and_then(|it| it.to_str()).unwrap_or_default().to_owned();
         check_id(&id)?;
@@ -57,9 +60,10 @@ impl New {
             return Err(Failure::new(Exit::Refused, format!("{} is there already", folder.display()))
                 .help("choose another name, or move what is there out of the way"));
         }
-        let (sdk, lock) = self.sdk(&folder)?;
         let name = title(&id);
-        let template = Template { kind: self.kind, id: &id, name: &name, sdk: &sdk.dependency(), is_member: sdk == Sdk::Workspace };
+        let (sdk, lock) = if language == Language::Rust { self.sdk(&folder)? } else { (Sdk::Brought, None) };
+        let is_member = sdk == Sdk::Workspace;
+        let template = Template { kind: self.kind, language, id: &id, name: &name, sdk: &sdk.dependency(), is_member };
         for (path, text) in template.files() {
             write(&folder.join(path), &text)?;
         }
@@ -68,17 +72,17 @@ impl New {
             let place = folder.join("Cargo.lock");
             std::fs::copy(&lock, &place).map_err(|error| Failure::io(place.display(), &error))?;
         }
-        let from = sdk.tell();
+        let (kind, from) = (self.kind.word(), sdk.tell());
         out.note(format!("the SDK comes from {from}"));
-        out.answer(&json!({ "id": id, "kind": self.kind.word(), "folder": folder, "sdk": from }), || {
+        out.answer(&json!({ "id": id, "kind": kind, "lang": language.word(), "folder": folder, "sdk": from }), || {
             let place = self.name.display();
+            let install = language.install().map(|it| format!("\x20 {it}\n")).unwrap_or_default();
             format!(
-                "Made {place}: a connector of the kind {} that builds and passes as it is.\n\n\
-                 \x20 cd {place}\n\
+                "Made {place}: a connector of the kind {kind} that builds and passes as it is.\n\n\
+                 \x20 cd {place}\n{install}\
                  \x20 patchbay connector build      compile it; shows its size and all that it may reach\n\
                  \x20 patchbay connector test       play fixtures/ through it, without a network\n\n\
-                 Then: connector.toml says what the hub may know without running it, src/lib.rs what it does.\n",
-                self.kind.word()
+                 Then: connector.toml says what the hub may know without running it, src/ what it does.\n",
             )
         })
     }
@@ -123,6 +127,7 @@ impl Sdk {
             Self::Folder(path) => format!("{{ path = {} }}", quoted(&path.to_string_lossy())),
             Self::Git(url) => format!("{{ git = {} }}", quoted(url)),
             Self::Workspace => "{ workspace = true }".to_owned(),
+            Self::Brought => String::new(),
         }
     }
 
@@ -131,6 +136,7 @@ impl Sdk {
             Self::Folder(path) => path.display().to_string(),
             Self::Git(url) => url.clone(),
             Self::Workspace => "this workspace".to_owned(),
+            Self::Brought => "a file in src/".to_owned(),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use patchbay_host::catalogue;
-use patchbay_host::package::{Package, PackageError, SigningKey};
 use serde_json::json;
 
 use super::build;
+use crate::catalogue;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Out;
+use crate::package::{Package, PackageError, SigningKey};
 
 /// Make a key to sign packages with
 ///

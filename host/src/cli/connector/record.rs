@@ -2,18 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use patchbay_host::conformance::fixture::{Call, Case};
-use patchbay_host::conformance::rig::Place;
-use patchbay_host::conformance::scrub::Scrub;
-use patchbay_host::plugin::Connector;
-use patchbay_host::plugin::cassette::Exchange;
-use patchbay_host::plugin::network::Network;
-use patchbay_host::setup;
+use patchbay_schemas::manifest::Framing;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::fields::Pair;
 use crate::cli::output::Out;
+use crate::conformance::fixture::{Call, Case};
+use crate::conformance::rig::Place;
+use crate::conformance::scrub::Scrub;
+use crate::plugin::Connector;
+use crate::plugin::cassette::Exchange;
+use crate::plugin::network::Network;
+use crate::setup;
 
 /// Where the live vendor is, and with what.
 #[derive(clap::Args)]
@@ -29,6 +31,9 @@ pub struct Record {
     /// A private network that may be reached: 10.0.0.0/8 or one address
     #[arg(long = "allow-network", value_name = "CIDR", requires = "is_wanted")]
     networks: Vec<Network>,
+    /// How long to listen to a stream, which `CASE.opened.json` connects: what comes in becomes the case `CASE-heard`
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 10, requires = "is_wanted")]
+    seconds: u64,
 }
 
 impl Record {
@@ -49,7 +54,7 @@ impl Record {
             return Err(Failure::new(Exit::Usage, format!("the live vendor needs the secret `{name}`"))
                 .help(format!("PATCHBAY_SECRET_{} in the environment holds it", name.to_uppercase())));
         }
-        let failed = |error: patchbay_host::conformance::rig::RigError| Failure::new(Exit::Invalid, format!("{}: {error}", case.name));
+        let failed = |error: crate::conformance::rig::RigError| Failure::new(Exit::Invalid, format!("{}: {error}", case.name));
         let place = Place::live(connector, &settings, self.networks.clone()).map_err(failed)?;
         place.come_before(case, all).await.map_err(failed)?;
         let first = place.record(&case.call).await;
@@ -59,6 +64,12 @@ impl Record {
         };
         let mut scrub = Scrub::new(case.own_text(), settings.secrets.into_values().collect());
         let (first, again) = (scrub.cassette(first), scrub.cassette(again));
+        if matches!(case.call, Call::Opened) {
+            let heard = place.listen(Duration::from_secs(self.seconds)).await.map_err(failed)?;
+            let (framing, count) = (manifest.stream.as_ref().map(|it| it.framing).unwrap_or_default(), heard.len());
+            write_frames(case, framing, &scrub.frames(heard))?;
+            out.note(format!("{}: {count} frames recorded", case.name));
+        }
         write(&case.beside("cassette.json"), &first)?;
         if !again.is_empty() {
             write(&case.beside("again.cassette.json"), &again)?;
@@ -72,6 +83,20 @@ impl Record {
         ));
         Ok(())
     }
+}
+
+/// What came in is a case of its own, with the settings of the one that connected.
+fn write_frames(case: &Case, framing: Framing, frames: &[Vec<u8>]) -> Result<(), Failure> {
+    let (ending, end) = if framing == Framing::Blocks { ("ami", "\r\n\r\n") } else { ("jsonl", "\n") };
+    let heard = |ending: &str| case.expectation.with_file_name(format!("{}-heard.{ending}", case.name));
+    let text: Vec<u8> = frames.iter().flat_map(|it| it.iter().copied().chain(end.bytes())).collect();
+    let failed = |path: &Path, error: &std::io::Error| Failure::io(format!("{} cannot be written", path.display()), error);
+    std::fs::write(heard(ending), text).map_err(|error| failed(&heard(ending), &error))?;
+    let settings = case.beside("case.toml");
+    if settings.is_file() {
+        std::fs::copy(&settings, heard("case.toml")).map_err(|error| failed(&heard("case.toml"), &error))?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, exchanges: &[Exchange]) -> Result<(), Failure> {

@@ -1,11 +1,11 @@
 //! What `connector test` found, for people or as JSON.
 
-use patchbay_host::conformance::suite::{Check, Verdict};
-use patchbay_host::plugin::{Connector, Usage};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Out, Table};
+use crate::conformance::suite::{Check, Verdict};
+use crate::plugin::{Connector, Usage};
 
 /// How a case ended.
 pub struct Ended {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use include_dir::{Dir, include_dir};
 
+use crate::cli::languages::Language;
+
 static ALL: Dir = include_dir!("$CARGO_MANIFEST_DIR/../sdk/templates");
 
 /// What a new connector connects.
@@ -23,13 +25,15 @@ pub enum Kind {
 pub struct Template<'a> {
     /// Which one.
     pub kind: Kind,
+    /// What it is written in.
+    pub language: Language,
     /// `{{id}}`
     pub id: &'a str,
     /// `{{name}}`
     pub name: &'a str,
-    /// `{{sdk}}`: the dependency as TOML.
+    /// `{{sdk}}`: the dependency as TOML. JavaScript and Python bring their SDK along: it is a file of the template.
     pub sdk: &'a str,
-    /// True: it becomes a member of the workspace that it lies in, which has the profile and the linker.
+    /// True: it becomes a member of the Rust workspace that it lies in, which has the profile and the linker.
     pub is_member: bool,
 }
 
@@ -48,29 +52,59 @@ impl Kind {
 impl Template<'_> {
     /// Path and text of every file.
     pub fn files(&self) -> Vec<(PathBuf, String)> {
-        let kind = self.kind.word();
-        let mut package = self.common("package.toml");
-        let mut files = vec![
-            (PathBuf::from("connector.toml"), self.filled(text(&format!("{kind}/connector.toml")))),
-            (PathBuf::from("src/lib.rs"), text(&format!("{kind}/lib.rs")).to_owned()),
-            (PathBuf::from("README.md"), self.common("README.md")),
-        ];
-        if !self.is_member {
-            package += text("common/workspace.toml");
-            files.push((PathBuf::from(".cargo/config.toml"), self.common("cargo_config.toml")));
-            files.push((PathBuf::from(".gitignore"), self.common("gitignore")));
-        }
-        files.push((PathBuf::from("Cargo.toml"), package));
-        let fixtures = ALL.get_dir(format!("{kind}/fixtures")).into_iter().flat_map(Dir::files);
+        let mut files = match self.language {
+            Language::Rust => self.crate_of_rust(),
+            Language::Js | Language::Python => self.sources(),
+        };
+        let fixtures = ALL.get_dir(format!("{}/fixtures", self.folder())).into_iter().flat_map(Dir::files);
         files.extend(fixtures.map(|it| {
-            let path = it.path().strip_prefix(kind).unwrap_or(it.path()).to_owned();
+            let path = it.path().strip_prefix(self.folder()).unwrap_or(it.path()).to_owned();
             (path, it.contents_utf8().unwrap_or_default().to_owned())
         }));
         files
     }
 
-    fn common(&self, name: &str) -> String {
-        self.filled(text(&format!("common/{name}")))
+    /// Where manifest, code and fixtures of a kind stand. A messenger in JavaScript or Python is a bot of Telegram.
+    fn folder(&self) -> &'static str {
+        if self.kind == Kind::Messenger && self.language != Language::Rust { "telegram" } else { self.kind.word() }
+    }
+
+    fn crate_of_rust(&self) -> Vec<(PathBuf, String)> {
+        let mut package = self.of_language("package.toml");
+        let mut files = vec![
+            (PathBuf::from("connector.toml"), self.of_kind("connector.toml")),
+            (PathBuf::from("src/lib.rs"), self.of_kind("lib.rs")),
+            (PathBuf::from("README.md"), self.of_language("README.md")),
+        ];
+        if !self.is_member {
+            package += text("rust/workspace.toml");
+            files.push((PathBuf::from(".cargo/config.toml"), self.of_language("cargo_config.toml")));
+            files.push((PathBuf::from(".gitignore"), self.of_language("gitignore")));
+        }
+        files.push((PathBuf::from("Cargo.toml"), package));
+        files
+    }
+
+    fn sources(&self) -> Vec<(PathBuf, String)> {
+        let ending = self.language.ending();
+        let (source, helpers) = (format!("connector.{ending}"), format!("src/patchbay.{ending}"));
+        let mut files = vec![
+            (PathBuf::from("connector.toml"), self.of_kind("connector.toml") + text(&format!("{}/limits.toml", self.language.word()))),
+            (PathBuf::from("src").join(&source), self.of_kind(&source)),
+            (PathBuf::from(".gitignore"), self.of_language("gitignore")),
+        ];
+        for name in ["README.md", self.language.file(), &helpers] {
+            files.push((PathBuf::from(name), self.of_language(name)));
+        }
+        files
+    }
+
+    fn of_kind(&self, name: &str) -> String {
+        self.filled(text(&format!("{}/{name}", self.folder())))
+    }
+
+    fn of_language(&self, name: &str) -> String {
+        self.filled(text(&format!("{}/{name}", self.language.word())))
     }
 
     fn filled(&self, text: &str) -> String {
@@ -90,9 +124,9 @@ mod tests {
 
     #[test]
     fn every_template_is_whole_and_nothing_in_it_is_left_to_be_filled_in() {
-        for kind in Kind::value_variants() {
+        for (kind, language) in Kind::value_variants().iter().flat_map(|kind| Language::ALL.map(|it| (*kind, it))) {
             for is_member in [false, true] {
-                let template = Template { kind: *kind, id: "acme", name: "Acme", sdk: "{ workspace = true }", is_member };
+                let template = Template { kind, language, id: "acme", name: "Acme", sdk: "{ workspace = true }", is_member };
                 let files = template.files();
                 for (path, text) in &files {
                     assert!(!text.is_empty() && !text.contains("{{"), "{}", path.display());
@@ -100,9 +134,15 @@ mod tests {
                 let of = |path: &str| &files.iter().find(|it| it.0.as_os_str() == path).unwrap_or_else(|| panic!("{path}")).1;
                 let manifest: Manifest = toml::from_str(of("connector.toml")).unwrap();
                 assert_eq!((manifest.id.as_str(), manifest.name.as_str()), ("acme", "Acme"));
-                let package: toml::Table = of("Cargo.toml").parse().unwrap();
-                assert_eq!(package.contains_key("workspace"), !is_member);
-                assert!(files.iter().any(|it| it.0.starts_with("fixtures")), "{kind:?}");
+                assert!(files.iter().any(|it| it.0.starts_with("fixtures")), "{kind:?} {language:?}");
+                assert!(!of(language.file()).is_empty() && !of("README.md").is_empty());
+                if language == Language::Rust {
+                    let package: toml::Table = of("Cargo.toml").parse().unwrap();
+                    assert_eq!(package.contains_key("workspace"), !is_member);
+                } else {
+                    assert!(manifest.limits.memory_mib > 100, "an interpreter needs more than the default");
+                    assert!(of(&format!("src/connector.{}", language.ending())).contains("patchbay"));
+                }
             }
         }
     }

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use patchbay_host::catalogue;
-use patchbay_host::conformance::budget::Budget;
-use patchbay_host::conformance::fixture::{self, Case};
-use patchbay_host::conformance::rig::{Outcome, Place, Played, RigError};
-use patchbay_host::conformance::{expectation, suite};
-use patchbay_host::plugin::{Artifact, Connector, Runtime, Usage};
 use serde_json::Value;
 
 use super::build;
 use super::record::Record;
 use super::report::{Ended, Report};
+use crate::catalogue;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::files::{Here, ScratchCache};
 use crate::cli::logging;
 use crate::cli::output::{Out, complain, print};
+use crate::conformance::budget::Budget;
+use crate::conformance::fixture::{self, Case};
+use crate::conformance::rig::{Outcome, Place, Played, RigError};
+use crate::conformance::{expectation, suite};
+use crate::plugin::{Artifact, Connector, Runtime, Usage};
 
 /// Play a connector's fixtures through it, as the hub would, without a network
 ///
@@ -155,7 +155,7 @@ async fn load(here: &Here, artifact: Artifact) -> Result<Arc<Connector>, Failure
     let runtime = Runtime::measuring(scratch.cache.clone())
         .map_err(|error| Failure::new(Exit::Unexpected, format!("the plugin host cannot start: {error:#}")))?;
     // The time of the first case is its own.
-    patchbay_host::reading::warm_up();
+    crate::reading::warm_up();
     let id = artifact.manifest.id.clone();
     let connector = runtime.load(artifact).await.map_err(|source| catalogue::CatalogueError::Load { id, source })?;
     Ok(Arc::new(connector))

@@ -1,13 +1,14 @@
 //! What a connector declares, exports, imports and has cases for.
 
-use patchbay_schemas::manifest::Role;
+use patchbay_schemas::manifest::{Endpoint, Role};
 
 use super::super::fixture::{Call, Case};
 use super::{Seen, Verdict};
 use crate::plugin::Artifact;
 
 /// The kinds of command that the hub knows.
-const KINDS: [&str; 3] = ["lead.upsert", "interaction.add", "message.send"];
+const KINDS: [&str; 8] =
+    ["lead.upsert", "interaction.add", "message.send", "lead.plan", "fields.list", "call.start", "webhook.set", "webhook.remove"];
 
 /// It exports and imports what its manifest declares, and nothing else.
 pub fn declared(artifact: &Artifact) -> Verdict {
@@ -19,8 +20,12 @@ pub fn declared(artifact: &Artifact) -> Verdict {
         seen.fault(format!("connector.toml{}: {fault}", fault.instance_path().as_str().replace('/', ".")));
     }
     let exported = artifact.abilities();
-    let sections =
-        [("webhook", manifest.webhook.is_some()), ("polling", manifest.polling.is_some()), ("commands", manifest.commands.is_some())];
+    let sections = [
+        ("webhook", manifest.webhook.is_some()),
+        ("polling", manifest.polling.is_some()),
+        ("stream", manifest.stream.is_some()),
+        ("commands", manifest.commands.is_some()),
+    ];
     for (ability, is_declared) in sections {
         match (is_declared, exported.contains(&ability)) {
             (true, false) => {
@@ -35,12 +40,33 @@ pub fn declared(artifact: &Artifact) -> Verdict {
         }
     }
     let imports = |interface: &str| artifact.imports.iter().any(|it| it.contains(&format!("/{interface}@")));
-    match (imports("http"), manifest.endpoints.is_empty()) {
-        (true, true) => seen.fault("it imports `http`, but connector.toml has no [endpoints.…]: every request would be refused".to_owned()),
-        (false, false) => {
-            seen.fault("connector.toml has endpoints, but it does not import `http`: leave out what it does not use".to_owned());
+    let (http, socket, streams) = (imports("http"), imports("socket"), manifest.stream.is_some());
+    let files = manifest.commands.as_ref().is_some_and(|it| it.files);
+    if files && !http {
+        seen.fault(
+            "connector.toml says `files = true`, but it imports no `http` to fetch them with: leave out what it does not use".to_owned(),
+        );
+    }
+    if http && !files && !manifest.endpoints.values().any(Endpoint::may_be_http) {
+        seen.fault("it imports `http`, but connector.toml has no [endpoints.…] for it: every request would be refused".to_owned());
+    }
+    if socket && !manifest.endpoints.values().any(Endpoint::may_be_socket) {
+        let hint = "url = \"tls://{host}:993\"";
+        seen.fault(format!(
+            "it imports `socket`, but connector.toml has no [endpoints.…] with such a line as {hint}: nothing could be reached"
+        ));
+    }
+    for (name, endpoint) in &manifest.endpoints {
+        let unused = match endpoint.scheme() {
+            Some("http" | "https") => !http && !streams,
+            Some("tcp" | "tls" | "starttls") => !socket && !streams,
+            _ => false,
+        };
+        if unused || !(http || socket || streams) {
+            seen.fault(format!(
+                "connector.toml has the endpoint `{name}`, but it imports nothing that goes there: leave out what it does not use"
+            ));
         }
-        _ => {}
     }
     if imports("secrets") && manifest.secrets().is_empty() {
         seen.fault("it imports `secrets`, but no property of its configuration is `writeOnly`".to_owned());
@@ -54,9 +80,19 @@ pub fn declared(artifact: &Artifact) -> Verdict {
         seen.fault(format!("commands.kinds has `{kind}`, which no hub asks for (there are {})", KINDS.join(", ")));
     }
     let takes = |kind: &str| kinds.iter().any(|it| it == kind);
+    if manifest.webhook.as_ref().is_some_and(|it| it.registration.is_some()) {
+        for kind in ["webhook.set", "webhook.remove"].into_iter().filter(|it| !takes(it)) {
+            seen.fault(format!(
+                "connector.toml has [webhook.registration], but commands.kinds lacks `{kind}`: nobody would tell the vendor"
+            ));
+        }
+    }
     for role in &manifest.roles {
         let (fits, due) = match role {
-            Role::Source => (manifest.webhook.is_some() || manifest.polling.is_some(), "a source needs [webhook] or [polling]"),
+            Role::Source => (
+                manifest.webhook.is_some() || manifest.polling.is_some() || manifest.stream.is_some(),
+                "a source needs [webhook], [polling] or [stream]",
+            ),
             Role::Messenger => (takes("message.send"), "a messenger needs message.send in commands.kinds"),
             Role::Sink => (takes("lead.upsert"), "a sink needs lead.upsert in commands.kinds"),
         };
@@ -76,6 +112,7 @@ pub fn covered(artifact: &Artifact, cases: &[Case]) -> Verdict {
             "webhook" => ("<case>.json", "delivery"),
             "polling" => ("<case>.poll.json", "poll"),
             "commands" => ("<case>.command.json", "command"),
+            "stream" => ("<case>.jsonl", "frame of a stream"),
             "check" => ("<case>.check.json", "check"),
             _ => continue,
         };

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::super::expectation::broken_schemas;
-use super::super::fixture::{Call, Case};
+use super::super::fixture::Case;
 use super::super::rig::{Outcome, Place, RigError};
 use super::mutate::{Dice, Hostile, known, mangled};
 use super::{Seen, Verdict, delivered};
 use crate::plugin::cassette::Then;
-use crate::plugin::{Connector, Request, Retry};
+use crate::plugin::{Connector, Retry};
 
 /// Bodies that are made of the cases' own.
 const MANGLED: usize = 400;
@@ -33,22 +33,29 @@ pub async fn check(connector: &Arc<Connector>, cases: &[Case], seed: u64) -> Res
             unfit.fault(format!("{}: {it}", case.name));
         }
     }
-    let most = connector.manifest.webhook.as_ref().map_or(0, |it| it.max_body_bytes as usize);
-    let deliveries: Vec<(&Case, &Request)> =
-        cases.iter().filter_map(|it| if let Call::Webhook(request) = &it.call { Some((it, request)) } else { None }).collect();
+    let webhook = connector.manifest.webhook.as_ref().map(|it| it.max_body_bytes);
+    let most = webhook.or(connector.manifest.stream.as_ref().map(|it| it.max_frame_bytes)).unwrap_or(0) as usize;
+    let deliveries: Vec<&Case> = cases.iter().filter(|it| !it.call.units().is_empty()).collect();
     let mut dice = Dice::new(seed);
     let mangled_of_each = MANGLED.div_ceil(deliveries.len().max(1));
-    for (number, (case, request)) in deliveries.iter().enumerate() {
+    for (number, case) in deliveries.iter().enumerate() {
+        let units = case.call.units();
         let place = Place::of(connector, case, cases).await?;
-        let mut bodies: Vec<Hostile> = (0..mangled_of_each).map(|_| mangled(&request.body, &mut dice, most)).collect();
+        // Of a stream, one frame among sound ones.
+        let mut bodies: Vec<(usize, Hostile)> = (0..mangled_of_each)
+            .map(|_| {
+                let at = dice.below(units.len());
+                (at, mangled(units[at], &mut dice, most))
+            })
+            .collect();
         if number == 0 {
-            bodies.extend(known(most));
+            bodies.extend(known(most).into_iter().map(|it| (0, it)));
         }
-        for Hostile { how, body } in bodies {
+        for (at, Hostile { how, body }) in bodies {
             broken.look();
             unfit.look();
             place.forget();
-            let call = Call::Webhook(Request { body: body.clone(), ..(*request).clone() });
+            let call = case.call.with_unit(at, body.clone());
             let outcome = place.play(&call, &case.cassette, Then::Nothing).await.outcome;
             if let Outcome::Broken(reason) = &outcome {
                 broken.fault(format!("{}, {how}: {reason}{}", case.name, shown(&body)));
@@ -66,14 +73,14 @@ pub async fn check(connector: &Arc<Connector>, cases: &[Case], seed: u64) -> Res
 pub async fn truncated(connector: &Arc<Connector>, cases: &[Case]) -> Result<Verdict, RigError> {
     let mut seen = Seen::default();
     for (case, _) in delivered(connector, cases).await? {
-        let Call::Webhook(request) = &case.call else { continue };
-        let text = request.body.trim_ascii_end();
+        let units = case.call.units();
+        let Some((at, text)) = units.iter().enumerate().next_back().map(|(at, it)| (at, it.trim_ascii_end())) else { continue };
         if !text.starts_with(b"{") && !text.starts_with(b"[") {
             continue;
         }
         for length in [text.len() / 2, text.len() - 1] {
             seen.look();
-            let call = Call::Webhook(Request { body: text[..length].to_vec(), ..request.clone() });
+            let call = case.call.with_unit(at, text[..length].to_vec());
             let place = Place::of(connector, case, cases).await?;
             let ended = match place.play(&call, &case.cassette, Then::Nothing).await.outcome {
                 Outcome::Failed(failure) if matches!(failure.retry, Retry::Never) => continue,

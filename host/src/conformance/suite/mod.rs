@@ -9,7 +9,7 @@ mod verdicts;
 
 use std::sync::Arc;
 
-use super::fixture::{Call, Case};
+use super::fixture::Case;
 use super::rig::{Outcome, Place, RigError};
 use crate::plugin::{Artifact, Connector};
 
@@ -114,9 +114,9 @@ pub async fn run(artifact: &Artifact, connector: &Arc<Connector>, cases: &[Case]
 /// The deliveries that gave events, each with how it ended on a fresh instance.
 async fn delivered<'a>(connector: &Arc<Connector>, cases: &'a [Case]) -> Result<Vec<(&'a Case, Outcome)>, RigError> {
     let mut good = Vec::new();
-    for case in cases.iter().filter(|it| matches!(it.call, Call::Webhook(_))) {
+    for case in cases.iter().filter(|it| it.call.is_delivery()) {
         let played = Place::of(connector, case, cases).await?.play_case(case).await;
-        if matches!(&played.outcome, Outcome::Delivered { events, .. } if !events.is_empty()) {
+        if matches!(&played.outcome, Outcome::Delivered { events, .. } | Outcome::Heard { events, .. } if !events.is_empty()) {
             good.push((case, played.outcome));
         }
     }

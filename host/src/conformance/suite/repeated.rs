@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::expectation;
-use super::super::fixture::{Call, Case};
+use super::super::fixture::Case;
 use super::super::rig::{Outcome, Place, RigError};
 use super::{Seen, Verdict, delivered};
 use crate::plugin::Connector;
@@ -41,7 +41,7 @@ pub async fn same_ids(connector: &Arc<Connector>, cases: &[Case]) -> Result<Verd
 /// A used instance gives what a fresh one gives: what must outlive a call is kept in `state`, which the hub knows of.
 pub async fn same_on_used(connector: &Arc<Connector>, cases: &[Case]) -> Result<Verdict, RigError> {
     let mut seen = Seen::default();
-    let deliveries: Vec<&Case> = cases.iter().filter(|it| matches!(it.call, Call::Webhook(_))).collect();
+    let deliveries: Vec<&Case> = cases.iter().filter(|it| it.call.is_delivery()).collect();
     for (at, case) in cases.iter().enumerate() {
         let fresh = Place::of(connector, case, cases).await?.play_case(case).await.outcome;
         if matches!(fresh, Outcome::Broken(_) | Outcome::Unsigned(_)) {
@@ -69,7 +69,7 @@ pub async fn same_on_used(connector: &Arc<Connector>, cases: &[Case]) -> Result<
 
 fn ids(outcome: &Outcome) -> BTreeSet<String> {
     match outcome {
-        Outcome::Delivered { events, .. } => events.iter().map(|it| it.key.clone()).collect(),
+        Outcome::Delivered { events, .. } | Outcome::Heard { events, .. } => events.iter().map(|it| it.key.clone()).collect(),
         _ => BTreeSet::new(),
     }
 }

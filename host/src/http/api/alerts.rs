@@ -12,7 +12,7 @@ use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::store::alerts::Alert;
 
-/// Most alerts that are shown: there are five kinds, and one of a kind for each connection.
+/// Most alerts that are shown: there are six kinds, and one of a kind for each connection.
 const MOST: i64 = 1_000;
 
 /// The open alerts.
@@ -22,7 +22,7 @@ pub(super) struct Alerts {
     items: Vec<Alert>,
 }
 
-/// The open alerts, oldest first: a refused credential, a vendor that is down, commands that wait long, tries that fail, silence.
+/// The open alerts, oldest first: a refused credential, a connector in quarantine, a vendor that is down, commands that wait long, tries that fail, silence.
 #[utoipa::path(get, path = "/alerts", tag = "alerts", responses((status = 200, body = Alerts)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Caller { workspace, .. }: Caller) -> Result<Json<Alerts>, ApiError> {
     Ok(Json(Alerts { items: app.hub.store.alerts(workspace, MOST).await? }))

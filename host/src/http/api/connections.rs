@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -16,11 +16,19 @@ use crate::http::App;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::ids::{self, ConnectionId, WorkspaceId};
+use crate::oauth2::Link;
 use crate::operations::{ConnectionChange, NewConnection, OperationError};
 use crate::plugin::CallError;
 use crate::rules::breaker::Hold;
+use crate::rules::ingest::ReadBy;
+use crate::store::authorisations::{Authorisation, AuthorisationView};
 use crate::store::connections::{Connection, ConnectionState};
 use crate::store::holds::HoldView;
+use crate::store::imports::ImportView;
+use crate::store::quarantines::QuarantineView;
+use crate::store::registrations::RegistrationView;
+use crate::store::shadows::ShadowView;
+use crate::store::streams::StreamView;
 
 /// A connection as it is shown; of its secrets only the names.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +43,27 @@ pub(super) struct ConnectionView {
     /// What holds its commands up though it is active; absent: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<HoldView>,
+    /// What its vendor granted by OAuth 2; absent: nobody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorisation: Option<AuthorisationView>,
+    /// Whether the vendor posts to the address, where the hub tells it; absent: it is not the hub that tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration: Option<RegistrationView>,
+    /// How the connection to the vendor stands that the hub keeps open; absent: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<StreamView>,
+    /// How far the reading of what was there before has come; absent: nobody asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import: Option<ImportView>,
+    /// Set while the connector's version is left alone here after repeated faults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<QuarantineView>,
+    /// The version of its connector that runs in this process; absent: it does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<ReadBy>,
+    /// The last other version that a hub noticed in its folder: whether it took over, and what it reads differently; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<ShadowView>,
     /// Why it does not run in this process, though it should.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
@@ -97,6 +126,13 @@ pub(super) enum Tested {
     },
 }
 
+/// What stays of a connection that is gone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Left {
+    /// Why the vendor may still post to the connection's address: `code: message`. Take the webhook off there.
+    webhook: String,
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
@@ -118,11 +154,19 @@ pub(super) async fn list(
 ) -> Result<Json<Page<ConnectionView>>, ApiError> {
     let found = app.hub.store.connections(workspace, query.cursor, query.limit.and_one()).await?;
     let mut names = app.hub.store.secret_names(workspace, None).await?;
-    let mut holds = app.hub.store.holds().await?;
+    let (mut holds, mut streams) = (app.hub.store.holds().await?, app.hub.store.streams().await?);
+    let mut authorisations = app.hub.store.authorisations(workspace).await?;
+    let (mut quarantines, mut shadows) = (app.hub.store.quarantines().await?, app.hub.store.shadows().await?);
+    let (mut imports, mut registrations) = (app.hub.store.imports().await?, app.hub.store.registrations().await?);
     let page = Page::new(found, query.limit, |it| it.id.to_string());
     Ok(Json(page.map(|it| {
-        let (secrets, hold) = (names.remove(&it.id).unwrap_or_default(), holds.remove(&it.id));
-        view(&app, it, secrets, hold)
+        let id = it.id;
+        let mut shown = view(&app, it, names.remove(&id).unwrap_or_default(), holds.remove(&id), authorisations.remove(&id));
+        (shown.stream, shown.quarantine) = (streams.remove(&id), quarantines.remove(&id).map(QuarantineView::from));
+        shown.shadow = shadows.remove(&id);
+        shown.import = imports.remove(&id);
+        shown.registration = registrations.remove(&id).map(RegistrationView::from);
+        shown
     })))
 }
 
@@ -130,11 +174,11 @@ pub(super) async fn list(
 #[utoipa::path(post, path = "/connections", tag = "connections", request_body = New, responses((status = 201, body = ConnectionView)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    Caller { workspace, .. }: Caller,
+    Caller { workspace, token }: Caller,
     Body(new): Body<New>,
 ) -> Result<impl IntoResponse, ApiError> {
     let New { connector, name, config, networks } = new;
-    let made = app.hub.create_connection(workspace, NewConnection { connector, name, config, networks }).await?;
+    let made = app.hub.by(token).create_connection(workspace, NewConnection { connector, name, config, networks }).await?;
     let place = [(header::LOCATION, format!("/api/v1/connections/{}", made.id))];
     Ok((StatusCode::CREATED, place, shown(&app, workspace, made.id).await?))
 }
@@ -156,12 +200,12 @@ pub(super) async fn read(
     request_body = Change, responses((status = 200, body = ConnectionView)))]
 pub(super) async fn update(
     State(app): State<Arc<App>>,
-    Caller { workspace, .. }: Caller,
+    Caller { workspace, token }: Caller,
     At(id): At<ids::Connection>,
     Body(change): Body<Change>,
 ) -> Result<Json<ConnectionView>, ApiError> {
     let Change { name, config, networks, delivery } = change;
-    app.hub.update_connection(workspace, id, ConnectionChange { name, config, networks, delivery }).await?;
+    app.hub.by(token).update_connection(workspace, id, ConnectionChange { name, config, networks, delivery }).await?;
     shown(&app, workspace, id).await
 }
 
@@ -174,6 +218,8 @@ pub(super) async fn pause(
     At(id): At<ids::Connection>,
 ) -> Result<Json<ConnectionView>, ApiError> {
     app.hub.set_connection_state(workspace, id, ConnectionState::Paused).await?;
+    // Once this is answered nothing new is sent.
+    app.hub.registry.refresh().await?;
     shown(&app, workspace, id).await
 }
 
@@ -205,16 +251,31 @@ pub(super) async fn test(
     }))
 }
 
-/// Removes a connection and its secrets; its history stays.
+/// A link under which a person authorises the connection at its vendor (OAuth 2). It is good once, for 15 minutes; an older one is good no more.
+#[utoipa::path(post, path = "/connections/{id}/authorise", tag = "connections", params(("id" = String, Path, description = "`cxn_…`")),
+    responses((status = 200, body = Link)))]
+pub(super) async fn authorise(
+    State(app): State<Arc<App>>,
+    Caller { workspace, .. }: Caller,
+    At(id): At<ids::Connection>,
+) -> Result<Json<Link>, ApiError> {
+    Ok(Json(app.hub.authorisation_link(workspace, id).await?))
+}
+
+/// Removes a connection and its secrets; its history stays. Its webhook is taken off at the vendor first, where the hub set it.
 #[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, description = "`cxn_…`")),
-    responses((status = 204, description = "it is gone")))]
+    responses((status = 204, description = "it is gone"), (status = 200, body = Left, description = "it is gone, and something stays at the vendor")))]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Caller { workspace, .. }: Caller,
     At(id): At<ids::Connection>,
-) -> Result<StatusCode, ApiError> {
-    app.hub.set_connection_state(workspace, id, ConnectionState::Removed).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, ApiError> {
+    let left = app.hub.remove_connection(workspace, id).await?;
+    app.hub.registry.refresh().await?;
+    Ok(match left {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some(webhook) => Json(Left { webhook }).into_response(),
+    })
 }
 
 async fn shown(app: &App, workspace: WorkspaceId, id: ConnectionId) -> Result<Json<ConnectionView>, ApiError> {
@@ -222,11 +283,39 @@ async fn shown(app: &App, workspace: WorkspaceId, id: ConnectionId) -> Result<Js
     let found = found.ok_or_else(|| OperationError::NotFound(format!("connection {id}")))?;
     let secrets = app.hub.store.secret_names(workspace, Some(id)).await?.remove(&id).unwrap_or_default();
     let hold = app.hub.store.hold(id).await?;
-    Ok(Json(view(app, found, secrets, hold)))
+    let authorisation = app.hub.store.authorisation(id).await?;
+    let mut shown = view(app, found, secrets, hold, authorisation);
+    shown.stream = app.hub.store.stream(id).await?;
+    shown.import = app.hub.store.import(id).await?;
+    shown.registration = app.hub.store.registration(id).await?.map(RegistrationView::from);
+    shown.quarantine = app.hub.store.quarantine(id).await?.map(QuarantineView::from);
+    shown.shadow = app.hub.store.shadow(id).await?;
+    Ok(Json(shown))
 }
 
-fn view(app: &App, connection: Connection, secrets: Vec<String>, hold: Option<Hold>) -> ConnectionView {
+fn view(
+    app: &App,
+    connection: Connection,
+    secrets: Vec<String>,
+    hold: Option<Hold>,
+    authorisation: Option<Authorisation>,
+) -> ConnectionView {
     let address = app.hub.address(&connection);
+    let running = app.hub.registry.running(connection.id).map(|it| (*it.origin.read_by).clone());
     let fault = app.hub.registry.current().failed.get(&connection.id.to_string()).cloned();
-    ConnectionView { connection, address, secrets, hold: hold.map(HoldView::from), fault }
+    let (hold, authorisation) = (hold.map(HoldView::from), authorisation.map(AuthorisationView::from));
+    ConnectionView {
+        connection,
+        address,
+        secrets,
+        hold,
+        authorisation,
+        registration: None,
+        stream: None,
+        import: None,
+        quarantine: None,
+        running,
+        shadow: None,
+        fault,
+    }
 }

@@ -18,8 +18,9 @@ use crate::http::error::ApiError;
 use crate::ids::{self, ContactId, WorkspaceId};
 use crate::operations::OperationError;
 use crate::rules::identity::{Heard, normalise};
+use crate::rules::survivorship::Shown;
 use crate::store::leads::{InteractionView, Of};
-use crate::store::people::Why;
+use crate::store::people::{Dossier, Erased, Erasure, Why};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -124,6 +125,66 @@ pub(super) async fn unmerge(
     app.hub.unmerge_contact(workspace, id, &token.to_string()).await?;
     app.wake.notify_waiters();
     Ok(Json(found(&app, workspace, id).await?))
+}
+
+/// Everything about one person as one document: who said what, leads, conversations, events, raw deliveries, commands, and what CRMs keep.
+#[utoipa::path(get, path = "/contacts/{id}/export", tag = "contacts", params(("id" = String, Path, description = "`con_…`")),
+    responses((status = 200, body = Dossier)))]
+pub(super) async fn export(
+    State(app): State<Arc<App>>,
+    Caller { workspace, .. }: Caller,
+    At(id): At<ids::Contact>,
+) -> Result<Json<Dossier>, ApiError> {
+    Ok(Json(app.hub.dossier(workspace, id).await?))
+}
+
+/// Says by hand what is shown of a person, whatever sources say: `{"name": "Anna Petrova"}`; null: sources decide again.
+#[utoipa::path(patch, path = "/contacts/{id}/pins", tag = "contacts", params(("id" = String, Path, description = "`con_…`")),
+    request_body(content = Object, description = "`name`, `company`, `city`, `language`: a text, or null"), responses((status = 200, body = Why)))]
+pub(super) async fn pin(
+    State(app): State<Arc<App>>,
+    Caller { workspace, token }: Caller,
+    At(id): At<ids::Contact>,
+    Body(fields): Body<std::collections::BTreeMap<Shown, Option<String>>>,
+) -> Result<Json<Why>, ApiError> {
+    let fields: Vec<(Shown, Option<String>)> = fields.into_iter().collect();
+    let why = app.hub.pin(workspace, id, &fields, &token.to_string()).await?;
+    app.wake.notify_waiters();
+    Ok(Json(why))
+}
+
+/// Whether to erase or only to say what would be erased.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    /// `false`: erase. `true`: say what would be erased.
+    dry_run: bool,
+}
+
+/// What was erased, or would be.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Answered {
+    /// It is done.
+    Done(Erased),
+    /// It would be.
+    Would(Erasure),
+}
+
+/// Erases one person everywhere in the hub, raw payloads too; it cannot be taken back. What CRMs keep is named in the answer: erase it there.
+#[utoipa::path(post, path = "/contacts/{id}/erase", tag = "contacts", params(("id" = String, Path, description = "`con_…`")), request_body = Wish,
+    responses((status = 200, body = Answered)))]
+pub(super) async fn erase(
+    State(app): State<Arc<App>>,
+    Caller { workspace, token }: Caller,
+    At(id): At<ids::Contact>,
+    Body(Wish { dry_run }): Body<Wish>,
+) -> Result<Json<Answered>, ApiError> {
+    Ok(Json(if dry_run {
+        Answered::Would(app.hub.erasure(workspace, id).await?)
+    } else {
+        Answered::Done(app.hub.erase_contact(workspace, id, &token.to_string()).await?)
+    }))
 }
 
 async fn found(app: &App, workspace: WorkspaceId, id: ContactId) -> Result<Contact, ApiError> {

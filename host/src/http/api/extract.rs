@@ -4,6 +4,9 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection
 use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use crate::http::error::ApiError;
 use crate::ids::{Id, Named};
@@ -33,6 +36,45 @@ impl<S: Send + Sync, K: Named> FromRequestParts<S> for At<K> {
         let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|error| ApiError::NotFound(error.body_text()))?;
         text.parse().map(Self).map_err(|error: crate::ids::IdError| ApiError::NotFound(error.to_string()))
+    }
+}
+
+/// The key under which a request is carried out once, as the header `Idempotency-Key` has it (draft-ietf-httpapi-idempotency-key-header): a
+/// text of 1 to 255 visible ASCII characters, in quotation marks or without. None: the request has no such header.
+pub struct IdempotencyKey(pub Option<String>);
+
+impl IdempotencyKey {
+    const HEADER: &'static str = "idempotency-key";
+
+    fn read(text: &str) -> Option<String> {
+        let key = text.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(text);
+        let is_key = (1..=255).contains(&key.len()) && key.bytes().all(|it| it.is_ascii_graphic() && it != b'"');
+        is_key.then(|| format!("api:{key}"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let wrong = || ApiError::Header("Idempotency-Key is one text of 1 to 255 visible ASCII characters, such as a UUID".to_owned());
+        let mut given = parts.headers.get_all(Self::HEADER).iter();
+        let (first, second) = (given.next(), given.next());
+        match (first, second) {
+            (None, _) => Ok(Self(None)),
+            (Some(it), None) => it.to_str().ok().and_then(Self::read).map(|it| Self(Some(it))).ok_or_else(wrong),
+            (Some(_), Some(_)) => Err(wrong()),
+        }
+    }
+}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description =
+            "The same key with the same body is carried out once: a repeated request gives the answer of the first, for a week at least.";
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+        let header = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header).required(Required::False);
+        vec![header.description(Some(description)).schema(Some(text)).build()]
     }
 }
 

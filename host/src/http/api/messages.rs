@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::extract::{At, Body};
+use super::extract::{At, Body, IdempotencyKey};
 use crate::http::App;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
@@ -42,23 +42,25 @@ pub(super) struct NewMessage {
     author: Option<Value>,
 }
 
-/// Where a message waits to be sent.
+/// Where a message waits to be sent, or a call to be started.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Waiting {
     /// `out_…`: `GET /outbox/{id}` tells what became of it.
-    outbox: OutboxId,
+    pub(super) outbox: OutboxId,
 }
 
 /// Puts a message into the outbox; it is sent in the order of the conversation.
-#[utoipa::path(post, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
+#[utoipa::path(post, path = "/conversations/{id}/messages", tag = "conversations",
+    params(("id" = String, Path, description = "`cnv_…`"), IdempotencyKey),
     request_body = NewMessage, responses((status = 202, body = Waiting)))]
 pub(super) async fn send(
     State(app): State<Arc<App>>,
     Caller { workspace, .. }: Caller,
     At(id): At<ids::Conversation>,
+    IdempotencyKey(key): IdempotencyKey,
     Body(message): Body<Map<String, Value>>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let outbox = app.hub.send_message(workspace, id, checked(message)?).await?;
+    let outbox = app.hub.send_message(workspace, id, checked(message)?, key).await?;
     app.wake.notify_waiters();
     let place = [(header::LOCATION, format!("/api/v1/outbox/{outbox}"))];
     Ok((StatusCode::ACCEPTED, place, Json(Waiting { outbox })))

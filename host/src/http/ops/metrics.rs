@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
+use patchbay_schemas::Timestamp;
+
 use crate::http::App;
 use crate::ids::ConnectionId;
 use crate::registry::Current;
@@ -16,6 +18,8 @@ use crate::store::StoreError;
 use crate::store::alerts::Alert;
 use crate::store::connections::{Connection, ConnectionState};
 use crate::store::counters::Sums;
+use crate::store::quarantines::Quarantined;
+use crate::store::streams::StreamView;
 
 /// What stays of a connection's id: the prefix, its time and 20 of its 79 random bits.
 const SHOWN: usize = 18;
@@ -38,6 +42,8 @@ pub async fn text(app: &App, uptime: Duration) -> Result<String, StoreError> {
     page.connections(&connections, &app.hub.registry.current());
     page.alerts(&store.all_alerts().await?);
     page.holds(&connections, &store.holds().await?, now);
+    page.streams(&store.streams().await?, now);
+    page.quarantines(&connections, &store.quarantines().await?);
     page.single("patchbay_commit_waiting", "Deliveries that were read and wait to be committed.", app.committer.waiting());
     page.single("patchbay_uptime_seconds", "Time since this process began to listen.", uptime.as_secs());
     if let Some(bytes) = resident_bytes() {
@@ -141,6 +147,41 @@ impl Page {
             let wait = holds.get(&it.id).filter(|it| it.why == Why::After).map_or(0, |it| (it.until - now).max(0));
             let wait = Duration::from_millis(wait.unsigned_abs());
             self.line("patchbay_held_seconds", &[("connection", &it.id.to_string())], wait.as_secs_f64());
+        }
+    }
+
+    fn streams(&mut self, streams: &HashMap<ConnectionId, StreamView>, now: i64) {
+        let age =
+            |at: Option<Timestamp>| at.map(|it| Duration::from_millis((now - it.as_millisecond()).max(0).unsigned_abs()).as_secs_f64());
+        self.family("patchbay_stream_connected_seconds", "gauge", "How long the stream of a connection stands; 0: it does not.");
+        for (id, it) in streams {
+            self.line("patchbay_stream_connected_seconds", &[("connection", &id.to_string())], age(it.since).unwrap_or_default());
+        }
+        self.family("patchbay_stream_silent_seconds", "gauge", "How long ago a frame came in last.");
+        for (id, it) in streams {
+            if let Some(age) = age(it.last_frame_at) {
+                self.line("patchbay_stream_silent_seconds", &[("connection", &id.to_string())], age);
+            }
+        }
+        self.family("patchbay_stream_reconnects_total", "counter", "How often the stream of a connection was connected anew.");
+        for (id, it) in streams {
+            self.line("patchbay_stream_reconnects_total", &[("connection", &id.to_string())], it.reconnects);
+        }
+    }
+}
+
+impl Page {
+    fn quarantines(&mut self, connections: &[Connection], quarantines: &HashMap<ConnectionId, Quarantined>) {
+        self.family(
+            "patchbay_quarantined",
+            "gauge",
+            "1: this version of the connector is left alone in the connection after repeated faults.",
+        );
+        for it in connections {
+            if let Some(found) = quarantines.get(&it.id) {
+                let labels = [("connection", &*it.id.to_string()), ("connector", &it.connector), ("version", &found.version)];
+                self.line("patchbay_quarantined", &labels, 1);
+            }
         }
     }
 }

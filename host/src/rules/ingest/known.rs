@@ -1,11 +1,14 @@
 //! What the database knows about the keys of a batch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use patchbay_schemas::{Detail, Qualification, Responsible, Stage, Temperature, Timestamp};
+use patchbay_schemas::{ConversationRef, Detail, Qualification, Responsible, Stage, Temperature, Timestamp};
 
-use super::{CallState, Intake, Reading, Said};
+use super::planner::reply_to;
+use super::returning::History;
+use super::{CallState, Intake, Reading, Said, Way};
 use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, LeadId, WorkspaceId};
+use crate::rules::conflict::Sources;
 use crate::rules::identity::IdentityKey;
 
 /// What the database knows about the keys of a batch. The planner keeps it up to date with what it plans.
@@ -21,14 +24,24 @@ pub struct Known {
     pub shown_by: HashMap<ContactId, ContactId>,
     /// Conversations by the vendor's key.
     pub conversations: HashMap<(ConnectionId, String), ConversationState>,
+    /// Conversations into which somebody answers by the hub's own id of them.
+    pub addressed: HashMap<(WorkspaceId, ConversationId), Addressed>,
     /// Calls by the vendor's id.
     pub calls: HashMap<(ConnectionId, String), CallState>,
     /// The people above, by the contact that shows each.
     pub contacts: HashMap<ContactId, ContactState>,
     /// Open leads of these contacts, oldest first; and leads that a sink's records point at.
     pub leads: HashMap<LeadId, LeadState>,
+    /// What the workspace's rules look at of these leads; only where it has rules.
+    pub histories: HashMap<LeadId, History>,
     /// The sink's id of a lead.
     pub references: HashMap<(ConnectionId, String), LeadId>,
+    /// What was said of the fields of leads of which records are told.
+    pub sources: HashMap<LeadId, Sources>,
+    /// Leads above of which a write to a sink is under way, or was not answered.
+    pub in_flight: HashSet<(ConnectionId, LeadId)>,
+    /// Leads above that have a record in a sink which is being imported.
+    pub bound: HashSet<(ConnectionId, LeadId)>,
     /// What each connection holds of refused and dead deliveries.
     pub quarantine: HashMap<ConnectionId, Quarantine>,
     /// Dead deliveries on which the connector failed, by their fingerprint.
@@ -46,6 +59,13 @@ impl Known {
     #[must_use]
     pub fn person(&self, contact: ContactId) -> Option<&ContactState> {
         self.contacts.get(&self.shown(contact))
+    }
+
+    /// The lead that new interactions of a person join where no rule says otherwise: the oldest open one.
+    #[must_use]
+    pub fn open_lead(&self, contact: ContactId) -> Option<LeadId> {
+        let leads = &self.person(contact)?.leads;
+        leads.iter().copied().find(|it| self.leads.get(it).is_some_and(|it| it.stage.is_open()))
     }
 
     /// The same, to be changed; a new one where nothing is known.
@@ -99,12 +119,24 @@ pub struct ContactState {
     pub city: Option<String>,
     /// A language.
     pub language: Option<String>,
-    /// True when some identity leads to the person.
-    pub reachable: bool,
+    /// Whether anything leads to the person.
+    pub reach: Reach,
     /// True when somebody parted them from another: they are not joined to anybody who was there before without all of it looked at.
     pub guarded: bool,
-    /// The lead that new interactions join.
-    pub open_lead: Option<LeadId>,
+    /// The person's leads that are known here: the open ones, and where the workspace has rules the newest of each contact.
+    pub leads: BTreeSet<LeadId>,
+}
+
+/// Whether anything leads to a person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A company's switchboard, or an address that several read.
+    Company,
+    /// The person.
+    Person,
 }
 
 /// A conversation.
@@ -112,6 +144,17 @@ pub struct ContactState {
 pub struct ConversationState {
     /// Its id.
     pub id: ConversationId,
+    /// The contact on the other side when it began.
+    pub contact: ContactId,
+}
+
+/// A conversation into which somebody answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Addressed {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// As the vendor knows it.
+    pub thread: ConversationRef,
     /// The contact on the other side when it began.
     pub contact: ContactId,
 }
@@ -148,10 +191,16 @@ pub struct Keys {
     pub identities: HashSet<(WorkspaceId, IdentityKey, String)>,
     /// Conversations.
     pub conversations: HashSet<(ConnectionId, String)>,
+    /// Conversations into which somebody answers.
+    pub addressed: BTreeSet<(WorkspaceId, ConversationId)>,
     /// Calls.
     pub calls: HashSet<(ConnectionId, String)>,
     /// Records of sinks.
     pub references: HashSet<(ConnectionId, String)>,
+    /// Connections that are being imported.
+    pub importing: BTreeSet<ConnectionId>,
+    /// Leads that records say they were made for.
+    pub leads: BTreeSet<(WorkspaceId, LeadId)>,
     /// Connections whose quarantine may grow.
     pub troubled: HashSet<ConnectionId>,
     /// Fingerprints of deliveries.
@@ -180,6 +229,12 @@ impl Keys {
                     keys.troubled.insert(origin.connection);
                     continue;
                 };
+                if let Some(to) = reply_to(body) {
+                    keys.addressed.insert((origin.workspace, to));
+                    // A reply that goes nowhere is a dead letter.
+                    keys.troubled.insert(origin.connection);
+                    continue;
+                }
                 if let Some(thread) = body.interaction().and_then(|it| it.conversation.as_ref()) {
                     keys.conversations.insert((origin.connection, thread.key.clone()));
                 }
@@ -188,6 +243,10 @@ impl Keys {
                 }
                 if let patchbay_schemas::EventBody::Record(record) = body {
                     keys.references.insert((origin.connection, record.external_id.clone()));
+                    if intake.way == Way::Import {
+                        keys.importing.insert(origin.connection);
+                        keys.leads.extend(record.lead.as_deref().and_then(|it| it.parse().ok()).map(|it| (origin.workspace, it)));
+                    }
                 }
             }
         }

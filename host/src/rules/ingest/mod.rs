@@ -7,18 +7,23 @@
 
 mod call;
 mod known;
+mod note;
 mod people;
 mod plan;
 mod planner;
+pub mod returning;
 
 pub use call::{CallState, Step};
-pub use known::{ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine};
+pub use known::{Addressed, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach};
+pub use note::{MergeNote, MergeStep};
 pub use people::{Assurance, Said, SaidIdentity, sayings};
 pub use plan::{
-    Ask, ChangedCall, Counted, Filled, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead, NewMerge,
-    NewOutbox, NewVerdict, Plan, Repeated,
+    Ask, ChangedCall, Counted, Filled, Imported, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead,
+    NewMerge, NewMessage, NewOutbox, NewQuestion, NewReference, NewVerdict, Plan, Redeemed, Repeated,
 };
-pub use planner::{Context, Planner, Settings, title};
+pub use planner::{Context, Planner, Settings, reply_to, title};
+
+use std::sync::Arc;
 
 use patchbay_schemas::manifest::HandleScope;
 use patchbay_schemas::{EventBody, Timestamp};
@@ -32,9 +37,9 @@ pub struct Intake {
     pub id: DeliveryId,
     /// Where it came in.
     pub origin: Origin,
-    /// `webhook`, `poll` or `sent`.
+    /// `webhook`, `poll`, `stream` or `sent`.
     pub way: Way,
-    /// JSON: method, path, query, headers without credentials.
+    /// JSON: method, path, query, headers without credentials; of a stream: how long its frames are.
     pub request: Option<String>,
     /// Byte for byte.
     pub body: Vec<u8>,
@@ -44,17 +49,31 @@ pub struct Intake {
     pub received_at: Timestamp,
     /// What the connector made of it.
     pub reading: Reading,
-    /// Where polling goes on; stored with the events.
+    /// Where polling or the import goes on; stored with the events.
     pub cursor: Option<Cursor>,
 }
 
-/// Where polling of a connection goes on.
+/// Where polling or the import of a connection goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// As the connector wrote it.
     pub next: String,
     /// Of the poller that read it: it is written only while that poller has the turn.
     pub lease: String,
+    /// What was read.
+    pub feed: Feed,
+}
+
+/// What a vendor is asked for, page by page; each has a cursor of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feed {
+    /// What is new.
+    News,
+    /// What was there before.
+    Import {
+        /// Nothing is left to read.
+        last: bool,
+    },
 }
 
 /// The connection that a delivery came from, as far as the rules must know it.
@@ -70,6 +89,32 @@ pub struct Origin {
     pub channel: String,
     /// How far the vendor's ids of people reach.
     pub handles: HandleScope,
+    /// Which version of the connector reads what comes in.
+    pub read_by: Arc<ReadBy>,
+}
+
+/// The version of a connector that reads deliveries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct ReadBy {
+    /// As its manifest says: `1.2.0`
+    pub version: String,
+    /// SHA-256 of its `.wasm`, hexadecimal: two builds may call themselves alike.
+    pub digest: String,
+}
+
+impl ReadBy {
+    /// The version with this number, whose `.wasm` has this SHA-256.
+    #[must_use]
+    pub fn new(version: &str, digest: &[u8; 32]) -> Self {
+        Self { version: version.to_owned(), digest: hex::encode(digest) }
+    }
+}
+
+/// `1.2.0 (0123456789ab)`
+impl std::fmt::Display for ReadBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.version, self.digest.get(..12).unwrap_or(&self.digest))
+    }
 }
 
 /// How a delivery came in.
@@ -79,6 +124,15 @@ pub enum Way {
     Webhook,
     /// We asked for it.
     Poll,
+    /// We asked for what was there before the connection was: people and their open leads, of which no sink is told.
+    Import,
+    /// It came by a connection that stays open.
+    Stream,
+    /// The receipt of a write says what stood in the record before.
+    Receipt {
+        /// An earlier try of the write may have put it there.
+        retried: bool,
+    },
     /// We made it ourselves: a message that we send. It is no delivery, and is neither kept nor counted as one.
     Sent,
 }
@@ -90,6 +144,9 @@ impl Way {
         match self {
             Self::Webhook => "webhook",
             Self::Poll => "poll",
+            Self::Import => "import",
+            Self::Stream => "stream",
+            Self::Receipt { .. } => "receipt",
             Self::Sent => "sent",
         }
     }

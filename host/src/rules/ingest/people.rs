@@ -5,9 +5,10 @@ use patchbay_identity::text::{self, Claim, Medium};
 use patchbay_schemas::interaction::Message;
 use patchbay_schemas::{Detail, Direction, EventBody, IdentityKind, Person};
 
-use super::known::ContactState;
-use super::{Intake, Reading};
+use super::known::{ContactState, Reach};
+use super::{Intake, Reading, Way};
 use crate::rules::identity::{Heard, IdentityKey, Normal, normalise};
+use crate::rules::link::Tie;
 
 /// What one source says of a person. The same said again by the same source is the same contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,34 @@ pub struct Said {
     pub language: Option<String>,
     /// Sixteen hexadecimal digits: equal where source, identities, name, company and city are. Empty where nothing points at the person.
     pub fingerprint: String,
+    /// The link that brought the person here.
+    pub tie: Option<Tie>,
+}
+
+impl Said {
+    /// The same, brought by a link.
+    pub fn tie(&mut self, tie: Tie, connection: &str) {
+        if let Some(key) = tie.identity.clone()
+            && !self.identities.iter().any(|it| it.key == key)
+        {
+            let assurance = Assurance::Vendor;
+            self.identities.push(SaidIdentity { key, shown: None, weak: false, assurance, label: None });
+            self.fingerprint = fingerprint(self, connection);
+        }
+        self.tie = Some(tie);
+    }
+
+    /// Whether anything in it leads to the person. A company's name with a switchboard's number leads to nobody.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        if self.identities.is_empty() {
+            Reach::Nothing
+        } else if self.name.is_none() && self.company.is_some() && self.identities.iter().all(|it| it.weak) {
+            Reach::Company
+        } else {
+            Reach::Person
+        }
+    }
 }
 
 /// An identity as it was said.
@@ -78,11 +107,11 @@ pub fn sayings(intake: &Intake, region: &str) -> Vec<Option<Said>> {
     let Reading::Events(events) = &intake.reading else { return Vec::new() };
     let connection = intake.origin.connection.to_string();
     let heard = Heard { region, connector: &intake.origin.connector, connection: &connection, handles: intake.origin.handles };
-    events.iter().map(|it| it.body.as_ref().ok().and_then(|body| said(body, heard))).collect()
+    let import = intake.way == Way::Import;
+    events.iter().map(|it| it.body.as_ref().ok().and_then(|body| Some(said(body, person(body, import)?, heard)))).collect()
 }
 
-fn said(body: &EventBody, heard: Heard<'_>) -> Option<Said> {
-    let person = person(body)?;
+fn said(body: &EventBody, person: &Person, heard: Heard<'_>) -> Said {
     let mut identities: Vec<SaidIdentity> = Vec::with_capacity(person.identities.len());
     let mut hear = |mut it: SaidIdentity| {
         // As the store keeps texts.
@@ -110,16 +139,18 @@ fn said(body: &EventBody, heard: Heard<'_>) -> Option<Said> {
         city: present(person.city.clone()),
         language: present(person.language.clone()),
         fingerprint: String::new(),
+        tie: None,
     };
     if !said.identities.is_empty() {
         said.fingerprint = fingerprint(&said, heard.connection);
     }
-    Some(said)
+    said
 }
 
 /// The person that an event tells of.
-fn person(body: &EventBody) -> Option<&Person> {
+fn person(body: &EventBody, import: bool) -> Option<&Person> {
     match body {
+        EventBody::Record(it) if import => it.fields.person.as_ref(),
         EventBody::Person(it) => Some(it),
         EventBody::Other(it) => it.person.as_ref(),
         // A change of a CRM's record says who it is about, but that record came from us or comes with the import.
@@ -169,7 +200,7 @@ impl ContactState {
             company: said.company.clone(),
             city: said.city.clone(),
             language: said.language.clone(),
-            reachable: !said.identities.is_empty(),
+            reach: said.reach(),
             ..Self::default()
         }
     }
@@ -184,9 +215,9 @@ impl ContactState {
         self.company = self.company.take().or(other.company);
         self.city = self.city.take().or(other.city);
         self.language = self.language.take().or(other.language);
-        self.reachable |= other.reachable;
+        self.reach = self.reach.max(other.reach);
         self.guarded |= other.guarded;
         // The older lead goes on; the younger stays where it is, in the history and in the sinks.
-        self.open_lead = [self.open_lead, other.open_lead].into_iter().flatten().min();
+        self.leads.extend(other.leads);
     }
 }

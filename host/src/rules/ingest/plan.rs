@@ -1,12 +1,19 @@
 //! What a batch writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use patchbay_identity::compare::Reason;
-use patchbay_schemas::Timestamp;
+use patchbay_schemas::{Source, Timestamp};
 
-use super::{Cursor, LeadState, Outcome, SaidIdentity, Way};
-use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, MergeId, OutboxId, WorkspaceId};
+use super::known::Reach;
+use super::note::MergeNote;
+use super::returning::Placed;
+use super::{Cursor, LeadState, Outcome, ReadBy, SaidIdentity, Way};
+use crate::ids::{
+    ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, LinkId, MergeId, OutboxId, QuestionId, WorkspaceId,
+};
+use crate::rules::conflict::Sayings;
 
 /// What a batch writes, in one transaction.
 #[derive(Debug, Default)]
@@ -23,8 +30,14 @@ pub struct Plan {
     pub filled: BTreeMap<ContactId, Filled>,
     /// People who were there before and turned out to be one: the first is shown by the second from now on.
     pub moved: Vec<(ContactId, ContactId)>,
+    /// People who were there before and are shown otherwise from now on: all their leads, not just the one that is spoken of.
+    pub reshown: BTreeSet<ContactId>,
     /// Why contacts are one person.
     pub merges: Vec<NewMerge>,
+    /// People of whom somebody is asked whether they are one.
+    pub questions: Vec<NewQuestion>,
+    /// Links that were opened.
+    pub redeemed: Vec<Redeemed>,
     /// Contacts that are one person whatever is found out later.
     pub verdicts: Vec<NewVerdict>,
     /// New identities.
@@ -33,6 +46,8 @@ pub struct Plan {
     pub leads: Vec<NewLead>,
     /// Leads that were there before and changed.
     pub changed_leads: BTreeMap<LeadId, LeadState>,
+    /// Leads that were there before, and the campaign of a link that their person opened: it stands where none was known.
+    pub attributed: BTreeMap<LeadId, Source>,
     /// New conversations.
     pub conversations: Vec<NewConversation>,
     /// When something last happened in conversations that were there before.
@@ -45,8 +60,16 @@ pub struct Plan {
     pub call_steps: Vec<(EventId, InteractionId)>,
     /// What the sinks must hear.
     pub outbox: Vec<NewOutbox>,
-    /// Where polling goes on.
-    pub cursors: BTreeMap<ConnectionId, Cursor>,
+    /// What people of the company answered in a sink.
+    pub messages: Vec<NewMessage>,
+    /// Records of sinks that leads turned out to have.
+    pub references: Vec<NewReference>,
+    /// What sources say of leads' fields from now on: by lead, and by connection.
+    pub sayings: BTreeMap<(LeadId, String), Sayings>,
+    /// What imports brought.
+    pub imported: BTreeMap<ConnectionId, Imported>,
+    /// Where polling and imports go on.
+    pub cursors: Vec<(ConnectionId, Cursor)>,
     /// What is added to the sums.
     pub counted: BTreeMap<ConnectionId, Counted>,
 }
@@ -97,6 +120,8 @@ pub struct NewDelivery {
     pub received_at: Timestamp,
     /// By which it is known again; only where the connector failed on it.
     pub fingerprint: Option<String>,
+    /// Which version of the connector read it.
+    pub read_by: Arc<ReadBy>,
 }
 
 /// A dead delivery that the vendor sent again: what it holds stands in the other one, so it is a duplicate from now on.
@@ -146,6 +171,8 @@ pub struct NewContact {
     pub connection: ConnectionId,
     /// What it says.
     pub says: Filled,
+    /// Whether anything in it leads to the person.
+    pub reach: Reach,
     /// When it said so.
     pub said_at: Timestamp,
     /// When the hub first heard of it.
@@ -195,6 +222,8 @@ pub struct NewMerge {
     pub reasons: Vec<Reason>,
     /// When.
     pub at: Timestamp,
+    /// The two people, and the leads of each that the batch knows of.
+    pub people: [(ContactId, Vec<LeadId>); 2],
 }
 
 /// A row of `verdicts`: one person, by the rules alone.
@@ -210,6 +239,34 @@ pub struct NewVerdict {
     pub at: Timestamp,
 }
 
+/// A row of `questions`: a link that was made for the one was opened by the other.
+#[derive(Debug)]
+pub struct NewQuestion {
+    /// Its id.
+    pub id: QuestionId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// A contact.
+    pub one: ContactId,
+    /// Another.
+    pub other: ContactId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A row of `link_uses`.
+#[derive(Debug)]
+pub struct Redeemed {
+    /// The link.
+    pub link: LinkId,
+    /// The event that carried its token.
+    pub event: EventId,
+    /// Who opened it.
+    pub contact: ContactId,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A row of `leads`.
 #[derive(Debug)]
 pub struct NewLead {
@@ -221,10 +278,36 @@ pub struct NewLead {
     pub channel: String,
     /// Where it came from.
     pub connection: ConnectionId,
-    /// JSON: campaign, page, click ids.
-    pub source: String,
+    /// Campaign, page, click ids.
+    pub source: Source,
+    /// The form that opened it.
+    pub form: Option<String>,
     /// When it was opened.
     pub created_at: Timestamp,
+}
+
+/// A row of `external_refs`: a record of a sink that was there before the hub wrote anything into it.
+#[derive(Debug)]
+pub struct NewReference {
+    /// The sink.
+    pub connection: ConnectionId,
+    /// The lead.
+    pub lead: LeadId,
+    /// The sink's id of the record.
+    pub remote: String,
+}
+
+/// What an import brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Records and people that the vendor told of.
+    pub records: i64,
+    /// Of these, people of whom the hub had not heard.
+    pub people: i64,
+    /// Open records that became leads.
+    pub leads: i64,
+    /// Records of leads that were there.
+    pub joined: i64,
 }
 
 /// A row of `conversations`.
@@ -259,6 +342,8 @@ pub struct NewInteraction {
     pub contact: ContactId,
     /// The lead that it belongs to.
     pub lead: Option<LeadId>,
+    /// Why it belongs to that lead.
+    pub placed: Option<Placed>,
     /// The conversation that it belongs to.
     pub conversation: Option<ConversationId>,
     /// Connection.
@@ -307,11 +392,30 @@ pub struct NewOutbox {
     pub created_at: Timestamp,
 }
 
+/// A row of `outbox`, in a lane of the conversation: a message.
+#[derive(Debug)]
+pub struct NewMessage {
+    /// Its id.
+    pub id: OutboxId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Who sends it: the conversation's own connection.
+    pub connection: ConnectionId,
+    /// The lane, and where it goes.
+    pub conversation: ConversationId,
+    /// JSON of `message.send`.
+    pub payload: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
 /// What a sink is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Make your record agree with the lead.
     Upsert,
     /// Add this interaction to the history.
     Add(InteractionId),
+    /// Note that the lead's person was merged with another, or was taken apart again.
+    Note(MergeNote),
 }

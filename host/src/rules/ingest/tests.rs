@@ -10,6 +10,8 @@ use super::*;
 use crate::clock::Clock;
 use crate::ids::Ids;
 
+mod replies;
+
 const PHONE: &str = "+79123456789";
 
 struct World {
@@ -23,13 +25,14 @@ impl World {
     fn new() -> Self {
         let ids = Ids::new(Clock::at(now()));
         let (workspace, connection, sink) = (ids.next(), ids.next(), ids.next());
-        let context = Context { region: "RU".to_owned(), settings: Settings::default(), sinks: vec![sink] };
+        let context = Context { region: "RU".to_owned(), sinks: vec![sink], messengers: vec![connection], ..Context::default() };
         let origin = Origin {
             workspace,
             connection,
             connector: "telegram".to_owned(),
             channel: "telegram".to_owned(),
             handles: HandleScope::Vendor,
+            read_by: Arc::default(),
         };
         Self { ids, contexts: HashMap::from([(workspace, context)]), origin, sink }
     }
@@ -359,6 +362,7 @@ fn a_change_in_the_sink_comes_back_once_and_its_echo_changes_nothing() {
             entity: "crm.lead".to_owned(),
             action: RecordAction::Updated,
             external_id: "7".to_owned(),
+            lead: None,
             fields: RecordFields { stage: Some(refused.clone()), ..RecordFields::default() },
             extra: patchbay_schemas::Extra::default(),
         };

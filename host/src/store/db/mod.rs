@@ -6,12 +6,13 @@
 //! each engine's own. sqlx's own `Any` driver has neither arrays nor SQLite's settings, so it is not used.
 
 mod postgres;
+mod scrub;
 mod sqlite;
 mod tx;
 mod value;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub enum Db {
         write: SqlitePool,
         /// Snapshots that do not wait for the writer.
         read: SqlitePool,
+        /// The database's file; its log stands beside it.
+        file: PathBuf,
     },
     /// Past one machine.
     Postgres {
@@ -114,7 +117,7 @@ impl Db {
             .acquire_timeout(ACQUIRE)
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options.pragma("cache_size", "-4000").pragma("query_only", "on"));
-        Ok(Self::Sqlite { write, read })
+        Ok(Self::Sqlite { write, read, file: PathBuf::from(path) })
     }
 
     async fn open_postgres(url: &str) -> Result<Self, sqlx::Error> {
@@ -193,7 +196,7 @@ impl Db {
     /// Closes every connection; what was begun is finished first.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { write, read } => {
+            Self::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
             }

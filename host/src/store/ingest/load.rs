@@ -1,13 +1,39 @@
 //! What is known of everything that a batch names.
 
-use patchbay_schemas::{IdentityKind, Qualification, Responsible, Stage, Temperature};
+use std::collections::BTreeSet;
+
+use patchbay_schemas::{ConversationRef, IdentityKind, Qualification, Responsible, Stage, Temperature};
 
 use crate::clock::timestamp;
-use crate::ids::{ConnectionId, ContactId, LeadId};
+use crate::ids::{ConnectionId, ContactId, ConversationId, LeadId, WorkspaceId};
 use crate::rules::identity::IdentityKey;
-use crate::rules::ingest::{CallState, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Step};
+use crate::rules::ingest::returning::History;
+use crate::rules::ingest::{
+    Addressed, CallState, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach, Step,
+};
 use crate::store::db::LookUp;
 use crate::store::{Record, Tx};
+
+/// People with their leads: which leads, and what rules look at of them.
+macro_rules! known {
+    ($which:literal, $history:literal) => {
+        concat!(
+            "with k(id) as ({rows}) ",
+            "select c.id, c.name, c.company, c.city, c.language, c.guarded, c.reach, ",
+            "l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, ",
+            "l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags, ",
+            $history,
+            " from k join contacts c on c.id = k.id left join leads l on l.contact_id = c.id and ",
+            $which,
+            " union all select m.merged_into, m.name, m.company, m.city, m.language, m.guarded, m.reach, ",
+            "l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, ",
+            "l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags, ",
+            $history,
+            " from k join contacts m on m.merged_into = k.id left join leads l on l.contact_id = m.id and ",
+            $which
+        )
+    };
+}
 
 /// Of all who are known by an identity: whoever said exactly this, and one who stands for the others. An office's number may have thousands.
 const KNOWN_BY_ON_SQLITE: &str = "select o.kind, o.workspace_id, o.value, o.contact_id, coalesce(c.merged_into, c.id), i.said, o.said, o.shared \
@@ -22,7 +48,17 @@ const KNOWN_BY_ON_POSTGRES: &str = "select o.kind, o.workspace_id, o.value, o.co
     join identities o on o.workspace_id = w.workspace_id and o.kind = w.kind and o.value = w.value and o.said = w.said \
     join contacts c on c.id = o.contact_id";
 
-pub(super) async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
+/// The people of contacts that show them, each contact of a person with each of its open leads.
+const KNOWN: &str = known!("l.stage in ('interest', 'lead')", "cast(null as text), cast(null as text), cast(null as bigint)");
+/// The same with the newest lead of each contact, whatever its stage, and with what the workspace's rules look at of leads.
+const KNOWN_WITH_HISTORIES: &str = known!(
+    "(l.stage in ('interest', 'lead') or l.id = (select max(x.id) from leads x where x.contact_id = l.contact_id))",
+    "l.channel, l.form, (select max(y.at) from (select l.updated_at as at union all select n.received_at from \
+     (select n.received_at from interactions n where n.lead_id = l.id order by n.id desc limit 1) n) y)"
+);
+
+/// `histories`: rules of the workspaces look at more than open leads. The way to the database and back is the same one.
+pub(super) async fn load(tx: &mut Tx, keys: Keys, histories: bool) -> sqlx::Result<Known> {
     let mut known = Known::default();
     let mut contacts: Vec<ContactId> = Vec::new();
     let events = keys.events.into_iter().map(|(connection, key)| vec![connection.to_string(), key]).collect();
@@ -77,9 +113,17 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys) -> sqlx::Result<Known> {
         }
     }
     load_calls(tx, keys.calls, &mut known, &mut contacts).await?;
+    load_addressed(tx, keys.addressed, &mut known, &mut contacts).await?;
     load_quarantine(tx, keys.troubled, &mut known).await?;
     load_references(tx, keys.references, &mut known, &mut contacts).await?;
-    load_contacts(tx, contacts, &mut known).await?;
+    load_named_leads(tx, keys.leads, &mut known, &mut contacts).await?;
+    load_contacts(tx, contacts, &mut known, histories).await?;
+    load_bound(tx, &keys.importing, &mut known).await?;
+    // An import may find a record of any lead of its people.
+    let told: BTreeSet<LeadId> =
+        if keys.importing.is_empty() { known.references.values().copied().collect() } else { known.leads.keys().copied().collect() };
+    lock_leads(tx, &told, &mut known).await?;
+    crate::store::sayings::load(tx, told.into_iter(), &mut known).await?;
     Ok(known)
 }
 
@@ -92,6 +136,25 @@ impl Known {
         people.push(shown);
         contact
     }
+}
+
+/// Seldom needed: a batch in which nobody of a sink answers asks nothing.
+async fn load_addressed(
+    tx: &mut Tx,
+    keys: BTreeSet<(WorkspaceId, ConversationId)>,
+    known: &mut Known,
+    contacts: &mut Vec<ContactId>,
+) -> sqlx::Result<()> {
+    for (workspace, id) in keys {
+        let sql = "select o.connection_id, o.key, o.title, o.contact_id, coalesce(c.merged_into, c.id) from conversations o \
+                   join contacts c on c.id = o.contact_id where o.workspace_id = $1 and o.id = $2";
+        for row in tx.fetch(sql, vec![workspace.into(), id.into()]).await? {
+            let thread = ConversationRef { key: row.text(1)?, title: row.opt_text(2)? };
+            let contact = known.meet(row.id(3)?, row.id(4)?, contacts);
+            known.addressed.insert((workspace, id), Addressed { connection: row.id(0)?, thread, contact });
+        }
+    }
+    Ok(())
 }
 
 /// Of a call's newest step.
@@ -165,7 +228,52 @@ async fn load_references(
     Ok(())
 }
 
-async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Known) -> sqlx::Result<()> {
+/// Leads that records of an import say they were made for.
+async fn load_named_leads(
+    tx: &mut Tx,
+    named: BTreeSet<(WorkspaceId, LeadId)>,
+    known: &mut Known,
+    contacts: &mut Vec<ContactId>,
+) -> sqlx::Result<()> {
+    let rows = named.into_iter().map(|(workspace, lead)| vec![workspace.to_string(), lead.to_string()]).collect();
+    let sql = "with k(workspace_id, id) as ({rows}) \
+               select coalesce(c.merged_into, c.id), l.id, l.workspace_id, l.contact_id, l.title, l.stage, \
+               l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
+               from k join leads l on l.id = k.id and l.workspace_id = k.workspace_id join contacts c on c.id = l.contact_id";
+    for row in tx.look_up(sql, 14, [LookUp { columns: 2, rows }]).await? {
+        let (lead, state) = lead_state(&row, 1)?;
+        known.meet(state.contact, row.id(0)?, contacts);
+        known.leads.insert(lead, state);
+    }
+    Ok(())
+}
+
+/// Which of the leads that are known have a record in a sink that is being imported.
+async fn load_bound(tx: &mut Tx, importing: &BTreeSet<ConnectionId>, known: &mut Known) -> sqlx::Result<()> {
+    let pairs = importing.iter().flat_map(|it| known.leads.keys().map(|lead| vec![it.to_string(), lead.to_string()]));
+    let sql = "with k(connection_id, lead) as ({rows}) select r.connection_id, r.local_id from k \
+               join external_refs r on r.connection_id = k.connection_id and r.kind = 'lead' and r.local_id = k.lead";
+    for row in tx.look_up(sql, 2, [LookUp { columns: 2, rows: pairs.collect() }]).await? {
+        known.bound.insert((row.id(0)?, row.id(1)?));
+    }
+    Ok(())
+}
+
+/// Another hub must not write what was said of these leads meanwhile: they are locked in one order, behind their people.
+async fn lock_leads(tx: &mut Tx, leads: &BTreeSet<LeadId>, known: &mut Known) -> sqlx::Result<()> {
+    if !tx.has_company() {
+        return Ok(());
+    }
+    let rows = leads.iter().map(|it| vec![it.to_string()]).collect();
+    let sql = format!("with k(id) as ({{rows}}) select {LEAD_STATE} from leads where id in (select id from k) order by id for update");
+    for row in tx.look_up(&sql, 13, [LookUp { columns: 1, rows }]).await? {
+        let (lead, state) = lead_state(&row, 0)?;
+        known.leads.insert(lead, state);
+    }
+    Ok(())
+}
+
+async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Known, histories: bool) -> sqlx::Result<()> {
     contacts.sort_unstable();
     contacts.dedup();
     let keys = || [LookUp { columns: 1, rows: contacts.iter().map(|it| vec![it.to_string()]).collect() }];
@@ -175,39 +283,40 @@ async fn load_contacts(tx: &mut Tx, mut contacts: Vec<ContactId>, known: &mut Kn
         let sql = "with k(id) as ({rows}) select c.id from contacts c where c.id in (select id from k) order by c.id for update";
         tx.look_up(sql, 1, keys()).await?;
     }
-    let sql = "with k(id) as ({rows}) \
-               select c.id, c.name, c.company, c.city, c.language, c.guarded, \
-               cast(case when exists (select 1 from identities i where i.contact_id = c.id) then 1 else 0 end as bigint), \
-               l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
-               l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
-               from k join contacts c on c.id = k.id left join leads l on l.contact_id = c.id and l.stage in ('interest', 'lead') \
-               union all \
-               select m.merged_into, m.name, m.company, m.city, m.language, m.guarded, 1, \
-               l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, \
-               l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
-               from k join contacts m on m.merged_into = k.id left join leads l on l.contact_id = m.id and l.stage in ('interest', 'lead')";
-    for row in tx.look_up(sql, 20, keys()).await? {
+    let sql = if histories { KNOWN_WITH_HISTORIES } else { KNOWN };
+    for row in tx.look_up(sql, 23, keys()).await? {
         let mut state = ContactState {
             names: row.opt_text(1)?.into_iter().collect(),
             company: row.opt_text(2)?,
             city: row.opt_text(3)?,
             language: row.opt_text(4)?,
             guarded: row.int(5)? != 0,
-            reachable: row.int(6)? != 0,
-            open_lead: None,
+            reach: match row.int(6)? {
+                0 => Reach::Nothing,
+                1 => Reach::Company,
+                _ => Reach::Person,
+            },
+            leads: BTreeSet::new(),
         };
         if row.opt_text(7)?.is_some() {
-            let (lead, open) = lead_state(&row, 7)?;
-            state.open_lead = Some(lead);
-            known.leads.insert(lead, open);
+            let (lead, found) = lead_state(&row, 7)?;
+            state.leads.insert(lead);
+            known.leads.insert(lead, found);
+            if let Some(channel) = row.opt_text(20)? {
+                let history = History { channel, form: row.opt_text(21)?, active_at: timestamp(row.int(22)?) };
+                known.histories.insert(lead, history);
+            }
         }
         known.contacts.entry(row.id(0)?).or_default().absorb(state);
     }
     Ok(())
 }
 
-/// A lead from the columns `id, workspace_id, contact_id, title, stage, refused_reason, return_at, responsible_id, responsible_name,
-/// next_contact_at, qualification, temperature, tags`, beginning with column `at`.
+/// The columns that [`lead_state`] reads.
+pub const LEAD_STATE: &str = "id, workspace_id, contact_id, title, stage, refused_reason, return_at, responsible_id, responsible_name, \
+                              next_contact_at, qualification, temperature, tags";
+
+/// A lead from the columns [`LEAD_STATE`], beginning with column `at`.
 pub fn lead_state(row: &Record, at: usize) -> sqlx::Result<(LeadId, LeadState)> {
     let state = LeadState {
         workspace: row.id(at + 1)?,

@@ -2,18 +2,21 @@
 
 mod load;
 mod people;
+mod reshown;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 use load::load;
-pub(super) use load::{identity_kind, lead_state};
+pub(super) use load::{LEAD_STATE, identity_kind, lead_state};
+use reshown::tell_leads;
 use write::write;
 pub(super) use write::write_leads;
 
 use super::{Store, StoreError, Tx};
-use crate::rules::ingest::{Committed, Context, Counted, Intake, Keys, Outcome, Planner, Said, sayings};
+use crate::rules::ingest::{Committed, Context, Counted, Intake, Keys, Origin, Outcome, Planner, ReadBy, Reading, Said, sayings};
+use crate::rules::link::carried;
 
 /// How often a batch is begun anew when others wrote the same rows.
 const MAX_COLLISIONS: u32 = 20;
@@ -44,13 +47,15 @@ impl Store {
         contexts: &HashMap<crate::ids::WorkspaceId, Context>,
         shard: i64,
     ) -> Result<Vec<Committed>, StoreError> {
-        let said: Vec<Vec<Option<Said>>> = batch.iter().map(|it| said_in(it, contexts)).collect();
-        let keys = Keys::of(batch, &said);
+        let mut said: Vec<Vec<Option<Said>>> = batch.iter().map(|it| said_in(it, contexts)).collect();
         let mut tx = self.db.begin().await?;
-        let known = load(&mut tx, keys).await?;
+        tie(&mut tx, batch, &mut said).await?;
+        let keys = Keys::of(batch, &said);
+        let known = load(&mut tx, keys, have_rules(contexts)).await?;
         let mut planner = Planner::new(&self.ids, contexts, known);
         let outcomes = batch.iter().zip(&said).map(|(it, said)| planner.take(it, said)).collect();
-        let Planner { plan, known, .. } = planner;
+        let Planner { mut plan, known, .. } = planner;
+        tell_leads(&mut tx, self, contexts, &mut plan).await?;
         write(&mut tx, plan, &known, self.clock.now_ms(), shard).await?;
         tx.commit().await?;
         self.taken.fetch_add(batch.len() as u64, Ordering::Relaxed);
@@ -67,12 +72,13 @@ impl Store {
         contexts: &HashMap<crate::ids::WorkspaceId, Context>,
         shard: i64,
     ) -> Result<Outcome, StoreError> {
-        let said = [said_in(intake, contexts)];
-        let keys = Keys::of(std::slice::from_ref(intake), &said);
+        let mut said = [said_in(intake, contexts)];
         let mut tx = self.db.begin().await?;
+        tie(&mut tx, std::slice::from_ref(intake), &mut said).await?;
+        let keys = Keys::of(std::slice::from_ref(intake), &said);
         // Events that did not fit the schema may do so now.
         tx.execute("delete from events where delivery_id = $1 and state = 'dead'", vec![intake.id.into()]).await?;
-        let mut known = load(&mut tx, keys).await?;
+        let mut known = load(&mut tx, keys, have_rules(contexts)).await?;
         // The delivery is in the quarantine already: it takes no further place there.
         known.quarantine.clear();
         let mut planner = Planner::new(&self.ids, contexts, known);
@@ -82,9 +88,12 @@ impl Store {
         if let Some(counted) = plan.counted.get_mut(&intake.origin.connection) {
             *counted = Counted { created: counted.created, ..Counted::default() };
         }
+        tell_leads(&mut tx, self, contexts, &mut plan).await?;
         write(&mut tx, plan, &known, self.clock.now_ms(), shard).await?;
-        let sql = "update deliveries set outcome = $3, reason = $4 where id = $1 and outcome = $2";
-        let values = vec![intake.id.into(), before.as_str().into(), after.as_str().into(), reason.into()];
+        let sql = "update deliveries set outcome = $3, reason = $4, read_version = $5, read_digest = $6 where id = $1 and outcome = $2";
+        let ReadBy { version, digest } = &*intake.origin.read_by;
+        let (id, version, digest) = (intake.id.into(), version.as_str().into(), digest.as_str().into());
+        let values = vec![id, before.as_str().into(), after.as_str().into(), reason.into(), version, digest];
         if tx.execute(sql, values).await? != 1 {
             return Err(StoreError::Gone("the delivery"));
         }
@@ -103,11 +112,41 @@ pub(super) async fn take_sent(
 ) -> sqlx::Result<()> {
     let said = [said_in(intake, contexts)];
     let keys = Keys::of(std::slice::from_ref(intake), &said);
-    let known = load(tx, keys).await?;
+    let known = load(tx, keys, have_rules(contexts)).await?;
     let mut planner = Planner::new(&store.ids, contexts, known);
     planner.take(intake, &said[0]);
     let Planner { plan, known, .. } = planner;
     write(tx, plan, &known, store.clock.now_ms(), crate::committer::DELIVERY_SHARD).await
+}
+
+/// Ties people to whom links were made for that they opened. A batch without a token asks the database nothing.
+async fn tie(tx: &mut Tx, batch: &[Intake], said: &mut [Vec<Option<Said>>]) -> sqlx::Result<()> {
+    let carried = |intake: &Intake| -> Vec<Option<String>> {
+        let Reading::Events(events) = &intake.reading else { return Vec::new() };
+        events.iter().map(|it| it.body.as_ref().ok().and_then(carried).map(str::to_owned)).collect()
+    };
+    let tokens: Vec<Vec<Option<String>>> = batch.iter().map(carried).collect();
+    let wanted: BTreeSet<String> = tokens.iter().flatten().flatten().cloned().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut links = super::links::load(tx, wanted.into_iter().collect()).await?;
+    for ((intake, said), tokens) in batch.iter().zip(said).zip(tokens) {
+        let Origin { workspace, connection, .. } = intake.origin;
+        for (said, token) in said.iter_mut().zip(tokens) {
+            let (Some(said), Some(token)) = (said, token) else { continue };
+            let tie = links.get_mut(&(workspace, connection, token)).and_then(|it| it.redeem(intake.received_at));
+            if let Some(tie) = tie {
+                said.tie(tie, &connection.to_string());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// True where some workspace decides by rules which lead an interaction belongs to.
+fn have_rules(contexts: &HashMap<crate::ids::WorkspaceId, Context>) -> bool {
+    contexts.values().any(|it| !it.settings.returning.is_empty())
 }
 
 fn said_in(intake: &Intake, contexts: &HashMap<crate::ids::WorkspaceId, Context>) -> Vec<Option<Said>> {

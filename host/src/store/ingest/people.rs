@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::ContactId;
-use crate::rules::ingest::{Filled, Known, NewContact, NewIdentity, NewMerge, NewVerdict};
+use crate::rules::ingest::{Filled, Known, NewContact, NewIdentity, NewMerge, NewQuestion, NewVerdict};
 use crate::store::Tx;
 use crate::store::Type::{Int, Text};
 use crate::store::people::RULE;
@@ -16,6 +16,7 @@ pub(super) struct People {
     pub(super) moved: Vec<(ContactId, ContactId)>,
     pub(super) merges: Vec<NewMerge>,
     pub(super) verdicts: Vec<NewVerdict>,
+    pub(super) questions: Vec<NewQuestion>,
 }
 
 pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) -> sqlx::Result<()> {
@@ -31,13 +32,14 @@ pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) 
             city.into(),
             language.into(),
             it.said_at.as_millisecond().into(),
+            (it.reach as i64).into(),
             Some(shown).filter(|shown| *shown != it.id).into(),
             it.created_at.as_millisecond().into(),
             now.into(),
         ]
     });
-    let sql = "insert into contacts (id, workspace_id, connection_id, name, company, city, language, said_at, merged_into, created_at, updated_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int, Text, Int, Int], rows.collect());
+    let sql = "insert into contacts (id, workspace_id, connection_id, name, company, city, language, said_at, reach, merged_into, created_at, updated_at) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int, Int, Text, Int, Int], rows.collect());
 
     let rows = people.identities.into_iter().map(|it| {
         let said = it.identity;
@@ -59,6 +61,16 @@ pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) 
     // Seldom needed, and each list costs a batch some of its time: there are two texts, with all three and with none.
     if !(people.filled.is_empty() && people.merges.is_empty() && people.verdicts.is_empty()) {
         queue_rare(tx, people.filled, people.merges, people.verdicts, now);
+    }
+    if !people.questions.is_empty() {
+        let rows = people
+            .questions
+            .into_iter()
+            .map(|it| vec![it.id.into(), it.workspace.into(), it.one.into(), it.other.into(), it.at.as_millisecond().into()]);
+        let sql = "with k(id, workspace_id, one, other, at) as ({rows}) \
+                   insert into questions (id, workspace_id, one, other, bits, reasons, state, asked_by, asked_at) \
+                   select id, workspace_id, one, other, 0, '[]', 'open', 'link', at from k where true on conflict do nothing";
+        tx.queue(sql, &[Text, Text, Text, Text, Int], rows.collect());
     }
     for (from, into) in people.moved {
         let sql = "update contacts set merged_into = $2, updated_at = $3 where id = $1 or merged_into = $1";

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use patchbay_schemas::{Qualification, Stage, Temperature, Timestamp};
+use patchbay_schemas::{Qualification, Source, Stage, Temperature, Timestamp};
 
 use super::people::People;
 use crate::ids::{ConnectionId, EventId, InteractionId, LeadId};
 use crate::rules::ingest::{ChangedCall, Counted, Known, LeadState, NewDelivery, NewEvent, NewLead, Outcome, Plan, Repeated};
+use crate::rules::link::attributed;
 use crate::store::Type::{Bytes, Int, Text};
 use crate::store::{Tx, Value};
 
@@ -25,12 +26,14 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
             moved: plan.moved,
             merges: plan.merges,
             verdicts: plan.verdicts,
+            questions: plan.questions,
         },
         known,
         now,
     )
     .await?;
     write_leads(tx, plan.leads, plan.changed_leads, now);
+    attribute(tx, plan.attributed).await?;
 
     let rows = plan.conversations.into_iter().map(|it| {
         let last = it.last_at.as_millisecond();
@@ -65,17 +68,26 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
             it.direction.into(),
             it.occurred_at.as_millisecond().into(),
             it.received_at.as_millisecond().into(),
+            it.placed.map(|it| it.to_string()).into(),
         ]
     });
     let sql = "insert into interactions (id, workspace_id, event_id, contact_id, lead_id, conversation_id, connection_id, kind, call_id, direction, \
-               occurred_at, received_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int], rows.collect());
+               occurred_at, received_at, placed) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Text], rows.collect());
     write_calls(tx, plan.changed_calls, plan.call_steps);
+    // Seldom needed: a batch without a token is written by the same text as ever.
+    if !plan.redeemed.is_empty() {
+        crate::store::links::redeem(tx, plan.redeemed);
+    }
 
+    // Only what CRMs tell has these.
+    crate::store::sayings::write(tx, plan.sayings);
+    crate::store::imports::write(tx, plan.references, &plan.imported, now);
     crate::store::outbox::enqueue(tx, plan.outbox, now);
+    crate::store::outbox::say(tx, plan.messages, now);
     for (connection, cursor) in plan.cursors {
         // Where another poller has the turn by now, it reads the same again: events that are there already are duplicates.
-        crate::store::polls::write_cursor(tx, connection, &cursor).await?;
+        crate::store::polls::write_cursor(tx, connection, &cursor, now).await?;
     }
     close_repeated(tx, &plan.repeated, &mut plan.counted).await?;
     // The row stays locked until the commit, which follows at once.
@@ -125,10 +137,13 @@ fn write_deliveries(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, deli
             i64::try_from(it.size).unwrap_or(i64::MAX).into(),
             it.received_at.as_millisecond().into(),
             it.fingerprint.into(),
+            it.read_by.version.as_str().into(),
+            it.read_by.digest.as_str().into(),
         ]
     });
-    let sql = "insert into deliveries (id, workspace_id, connection_id, origin, outcome, reason, request, body, size, received_at, fingerprint) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Bytes, Int, Int, Text], rows.collect());
+    let sql = "insert into deliveries (id, workspace_id, connection_id, origin, outcome, reason, request, body, size, received_at, fingerprint, \
+               read_version, read_digest) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Bytes, Int, Int, Text, Text, Text], rows.collect());
 
     let rows = events.into_iter().map(|it| {
         vec![
@@ -163,7 +178,9 @@ pub(in crate::store) fn write_leads(tx: &mut Tx, leads: Vec<NewLead>, changed: B
             return_at,
             it.channel.into(),
             it.connection.into(),
-            it.source.into(),
+            source_text(&it.source).into(),
+            it.form.into(),
+            now.into(),
             responsible_id,
             responsible_name,
             next,
@@ -174,11 +191,11 @@ pub(in crate::store) fn write_leads(tx: &mut Tx, leads: Vec<NewLead>, changed: B
             now.into(),
         ]
     });
-    let sql = "insert into leads (id, workspace_id, contact_id, title, stage, refused_reason, return_at, channel, connection_id, source, \
+    let sql = "insert into leads (id, workspace_id, contact_id, title, stage, refused_reason, return_at, channel, connection_id, source, form, stage_at, \
                responsible_id, responsible_name, next_contact_at, qualification, temperature, tags, created_at, updated_at) {rows}";
     tx.queue(
         sql,
-        &[Text, Text, Text, Text, Text, Text, Int, Text, Text, Text, Text, Text, Int, Text, Text, Text, Int, Int],
+        &[Text, Text, Text, Text, Text, Text, Int, Text, Text, Text, Text, Int, Text, Text, Int, Text, Text, Text, Int, Int],
         rows.collect(),
     );
 
@@ -189,10 +206,28 @@ pub(in crate::store) fn write_leads(tx: &mut Tx, leads: Vec<NewLead>, changed: B
         row
     });
     let sql = "with k(id, title, stage, refused_reason, return_at, responsible_id, responsible_name, next_contact_at, qualification, temperature, \
-               tags, at) as ({rows}) update leads set title = k.title, stage = k.stage, refused_reason = k.refused_reason, return_at = k.return_at, \
+               tags, at) as ({rows}) update leads set title = k.title, stage_at = case when leads.stage = k.stage then leads.stage_at else k.at end, stage = k.stage, refused_reason = k.refused_reason, return_at = k.return_at, \
                responsible_id = k.responsible_id, responsible_name = k.responsible_name, next_contact_at = k.next_contact_at, \
                qualification = k.qualification, temperature = k.temperature, tags = k.tags, updated_at = k.at from k where leads.id = k.id";
     tx.queue(sql, &[Text, Text, Text, Text, Int, Text, Text, Int, Text, Text, Text, Int], rows.collect());
+}
+
+/// Leads have the campaign of a link that was opened where none was known. Seldom needed: a batch without a token asks nothing.
+async fn attribute(tx: &mut Tx, links: BTreeMap<LeadId, Source>) -> sqlx::Result<()> {
+    for (lead, link) in links {
+        for row in tx.fetch("select source from leads where id = $1", vec![lead.into()]).await? {
+            let known: Source = row.json(0)?;
+            let after = attributed(known.clone(), &link);
+            if after != known {
+                tx.execute("update leads set source = $2 where id = $1", vec![lead.into(), source_text(&after).into()]).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn source_text(source: &Source) -> String {
+    serde_json::to_string(source).expect("a source is plain text in maps")
 }
 
 /// `title, stage, refused_reason, return_at, responsible_id, responsible_name, next_contact_at, qualification, temperature, tags`

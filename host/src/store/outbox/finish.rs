@@ -1,9 +1,9 @@
 //! How rows of the outbox end, and what becomes of their lanes.
 
-use super::{End, Lane, Reference, Release, Tried};
+use super::{End, Lane, Reference, Release, Told, Tried};
 use crate::ids::{AttemptId, ConnectionId};
 use crate::store::counters::{self, Ended};
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Store, StoreError, Tx, sayings};
 
 /// Gives a lane back.
 const FREE: &str = "update lanes set lease_until = 0, lease_token = null, due_at = $3 where connection_id = $1 and lane = $2";
@@ -13,6 +13,12 @@ impl Store {
     pub async fn finish(&self, lane: &Lane, tried: &[Tried], release: Option<Release>, shard: i64) -> Result<bool, StoreError> {
         let now = self.clock.now_ms();
         let mut tx = self.db.begin().await?;
+        if tx.has_company() {
+            // Before the lane, as everybody takes them.
+            for told in tried.iter().filter_map(|it| it.end.told()) {
+                tx.fetch("select id from leads where id = $1 for update", vec![told.lead.into()]).await?;
+            }
+        }
         let sql = "select 1 from lanes where connection_id = $1 and lane = $2 and lease_token = $3";
         let sql = if tx.has_company() { format!("{sql} for update") } else { sql.to_owned() };
         if tx.fetch(&sql, vec![lane.connection.into(), lane.lane.as_str().into(), lane.token.as_str().into()]).await?.is_empty() {
@@ -34,9 +40,12 @@ impl Store {
 
     async fn write_try(&self, tx: &mut Tx, lane: &Lane, tried: &Tried, now: i64) -> Result<Option<Ended>, StoreError> {
         let (state, reason, ended) = match &tried.end {
-            End::Delivered { reference } => {
+            End::Delivered { reference, told } => {
                 if let Some(reference) = reference {
                     put_reference(tx, lane.connection, reference, now).await?;
+                }
+                if let Some(told) = told {
+                    self.write_told(tx, lane, told).await?;
                 }
                 ("delivered", None, Some(Ended::Delivered))
             }
@@ -66,6 +75,15 @@ impl Store {
         let values = vec![id.into(), tried.id.into(), tried.at.into(), tried.took_ms.into(), result.into(), code.into(), message.into()];
         tx.execute(sql, values).await?;
         Ok(ended)
+    }
+
+    /// Notes what the sink's record shows. Where that is not certain, or the lead shows something else by now, it is written again: the sink itself may
+    /// have changed it, and nobody asked it then.
+    async fn write_told(&self, tx: &mut Tx, lane: &Lane, told: &Told) -> Result<(), StoreError> {
+        if !sayings::write_told(tx, lane.connection, told).await? {
+            self.upsert_first(tx, lane, told.workspace).await?;
+        }
+        Ok(())
     }
 
     async fn release(&self, tx: &mut Tx, lane: &Lane, release: Option<Release>, now: i64) -> Result<(), StoreError> {
@@ -103,7 +121,8 @@ impl Store {
 
 async fn put_reference(tx: &mut Tx, connection: ConnectionId, it: &Reference, now: i64) -> sqlx::Result<()> {
     let sql = "insert into external_refs (connection_id, kind, local_id, remote_id, details, created_at) values ($1, $2, $3, $4, $5, $6) \
-               on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, details = excluded.details";
+               on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, details = excluded.details, written = 1, \
+               created_at = case when external_refs.remote_id = excluded.remote_id then external_refs.created_at else excluded.created_at end";
     let values = vec![
         connection.into(),
         it.kind.into(),

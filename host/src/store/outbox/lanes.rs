@@ -1,13 +1,14 @@
 //! Lanes: who serves them, and what waits in them.
 
 use super::{Asked, LANE_ROWS, Lane, Waiting};
-use crate::ids::{ConnectionId, OutboxId, WorkspaceId};
+use crate::ids::{ConnectionId, LeadId, OutboxId, WorkspaceId};
+use crate::rules::ingest::{MergeNote, MergeStep};
 use crate::store::db::Type::{Int, Text};
 use crate::store::holds::{self, Turn};
 use crate::store::{Record, Store, StoreError};
 
 impl Store {
-    /// Gives back the leases of lanes, probes and turns to poll and to compare contacts that a former run of this hub held when it ended; how many lanes.
+    /// Gives back the leases of lanes, probes and turns to poll, to stream and to compare contacts that a former run of this hub held when it ended; how many lanes.
     pub async fn release_own_leases(&self, hub: &str) -> Result<u64, StoreError> {
         let mut tx = self.db.begin().await?;
         let prefix = format!("{hub}/");
@@ -17,7 +18,7 @@ impl Store {
         let values = || vec![prefix.as_str().into(), length.into()];
         let sql = format!("update lanes set lease_until = 0 where lease_until > 0 and {}", ours("lease_token"));
         let touched = tx.execute(&sql, values()).await?;
-        for turns in ["polls", "matching"] {
+        for turns in ["polls", "streams", "matching", "authorisations", "upkeep"] {
             tx.execute(&format!("update {turns} set lease_until = 0 where lease_until > 0 and {}", ours("lease_token")), values()).await?;
         }
         tx.execute(&format!("update holds set probe = null, until = 0 where {}", ours("probe")), values()).await?;
@@ -29,8 +30,6 @@ impl Store {
     /// lane is to find out whether the vendor is back.
     pub async fn claim_lanes(&self, connection: ConnectionId, hub: &str, limit: i64, lease_ms: i64) -> Result<Vec<Lane>, StoreError> {
         let now = self.clock.now_ms();
-        let due = "select lane, lease_token, enqueued from lanes \
-                   where connection_id = $1 and due_at <= $2 and lease_until <= $2 order by due_at limit $3";
         // A look first, so that an empty outbox, or one that is held up, costs no write.
         let look = "select (select until from holds where connection_id = $1) from lanes \
                     where connection_id = $1 and due_at <= $2 and lease_until <= $2 limit 1";
@@ -39,9 +38,17 @@ impl Store {
         if held.is_some_and(|it| it > now) {
             return Ok(Vec::new());
         }
-        let mut tx = self.db.begin().await?;
         let token = format!("{hub}/{}", self.ids.next::<crate::ids::Attempt>());
-        let turn = if held.is_some() { holds::turn(&mut tx, connection, now).await? } else { Turn::All };
+        let claimed = self.claim(connection, &token, limit, lease_ms, held.is_some()).await;
+        claimed.map_err(|source| StoreError::Claim { token, source })
+    }
+
+    async fn claim(&self, connection: ConnectionId, token: &str, limit: i64, lease_ms: i64, is_held: bool) -> sqlx::Result<Vec<Lane>> {
+        let now = self.clock.now_ms();
+        let due = "select lane, lease_token, enqueued from lanes \
+                   where connection_id = $1 and due_at <= $2 and lease_until <= $2 order by due_at limit $3";
+        let mut tx = self.db.begin().await?;
+        let turn = if is_held { holds::turn(&mut tx, connection, now).await? } else { Turn::All };
         let (limit, probe) = match turn {
             Turn::All => (limit, None),
             Turn::Probe(probes) => (limit.min(1), Some(probes)),
@@ -55,7 +62,7 @@ impl Store {
                 Ok(Lane {
                     connection,
                     lane: row.text(0)?,
-                    token: token.clone(),
+                    token: token.to_owned(),
                     abandoned: row.opt_text(1)?.is_some(),
                     probe,
                     lease_ms,
@@ -64,14 +71,27 @@ impl Store {
             })
             .collect::<sqlx::Result<Vec<_>>>()?;
         if probe.is_some() && !lanes.is_empty() {
-            holds::begin_probe(&mut tx, connection, &token, now + lease_ms).await?;
+            holds::begin_probe(&mut tx, connection, token, now + lease_ms).await?;
         }
         let sql = "with k(connection_id, lane, token, until) as ({rows}) update lanes set lease_token = k.token, lease_until = k.until \
                    from k where lanes.connection_id = k.connection_id and lanes.lane = k.lane";
-        let rows = lanes.iter().map(|it| vec![connection.into(), it.lane.as_str().into(), token.as_str().into(), (now + lease_ms).into()]);
+        let rows = lanes.iter().map(|it| vec![connection.into(), it.lane.as_str().into(), token.into(), (now + lease_ms).into()]);
         tx.queue(sql, &[Text, Text, Text, Int], rows.collect());
         tx.commit().await?;
         Ok(lanes)
+    }
+
+    /// Gives back what was leased under a token, or one lane of it, where it is not known what the database wrote down last. It is due in
+    /// `wait_ms` milliseconds, and the next worker is told that something may have been done. What another one has by now stays its own.
+    pub async fn abandon(&self, connection: ConnectionId, token: &str, lane: Option<&str>, wait_ms: i64) -> Result<(), StoreError> {
+        let due_at = self.clock.now_ms().saturating_add(wait_ms);
+        let mut tx = self.db.begin().await?;
+        let sql =
+            "update lanes set lease_until = 0, due_at = $3 where connection_id = $1 and lease_token = $2 and lane = coalesce($4, lane)";
+        tx.execute(sql, vec![connection.into(), token.into(), due_at.into(), lane.into()]).await?;
+        holds::give_up_probe(&mut tx, connection, token, due_at).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// The rows that wait in a lane, in order.
@@ -80,6 +100,12 @@ impl Store {
                    where connection_id = $1 and lane = $2 and state = 'pending' order by id limit $3";
         let rows = self.db.fetch(sql, vec![lane.connection.into(), lane.lane.as_str().into(), LANE_ROWS.into()]).await?;
         Ok(rows.iter().map(waiting).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// True when the sink was asked for a record of the lead in this lane before, whatever came of it.
+    pub async fn was_tried(&self, connection: ConnectionId, lane: &str) -> Result<bool, StoreError> {
+        let sql = "select 1 from outbox where connection_id = $1 and lane = $2 and kind = 'lead.upsert' and attempts > 0 limit 1";
+        Ok(self.db.fetch_optional(sql, vec![connection.into(), lane.into()]).await?.is_some())
     }
 
     /// One row, whatever became of it, with its connection and lane.
@@ -99,11 +125,23 @@ impl Store {
     }
 }
 
+/// The payload of a note; of an erased person's, nothing.
+#[derive(serde::Deserialize)]
+struct Others {
+    #[serde(default)]
+    others: Vec<LeadId>,
+}
+
 fn waiting(row: &Record) -> sqlx::Result<Waiting> {
     let ask = match row.text(2)?.as_str() {
         "lead.upsert" => Asked::Upsert(row.id(3)?),
         "interaction.add" => Asked::Add(row.id(3)?),
         "message.send" => Asked::Send(row.text(4)?),
+        "call.start" => Asked::Call(row.text(4)?),
+        other if let Some(step) = MergeStep::parse(other) => {
+            let Others { others } = row.json(4)?;
+            Asked::Note(MergeNote { merge: row.id(3)?, step, others })
+        }
         other => return Err(sqlx::Error::Decode(format!("`{other}` is no kind of command").into())),
     };
     Ok(Waiting { id: row.id(0)?, workspace: row.id(1)?, ask, attempts: row.int(5)?, failures: row.int(6)? })

@@ -1,15 +1,19 @@
 //! The outbox: lanes that are leased, rows that end in `delivered`, `superseded` or `dead`.
 //!
-//! `enqueue` puts rows in, `lanes` hands them out, `finish` writes down how they ended.
+//! `enqueue` puts rows in, `lanes` hands them out, `finish` writes down how they ended; `records` is about records that several leads have.
 
 mod enqueue;
 mod finish;
 mod lanes;
+mod records;
 
-pub(super) use enqueue::enqueue;
+pub use enqueue::Once;
+pub(super) use enqueue::{enqueue, say};
 
 use super::{Store, StoreError};
 use crate::ids::{ConnectionId, InteractionId, LeadId, OutboxId, WorkspaceId};
+use crate::rules::conflict::Writing;
+use crate::rules::ingest::MergeNote;
 
 /// Most rows of a lane that are taken at once.
 pub const LANE_ROWS: i64 = 50;
@@ -55,6 +59,10 @@ pub enum Asked {
     Add(InteractionId),
     /// Send the message that stands in the payload.
     Send(String),
+    /// Start the call that stands in the payload.
+    Call(String),
+    /// Note with the record of the lead in this lane that its person was merged, or was taken apart again.
+    Note(MergeNote),
 }
 
 /// How one try of a row ended.
@@ -70,6 +78,17 @@ pub struct Tried {
     pub end: End,
 }
 
+/// What a sink was told of a lead.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The lead.
+    pub lead: LeadId,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// What it showed, and what stood in the record.
+    pub writing: Writing,
+}
+
 /// How one try of a row ended.
 #[derive(Debug, Clone)]
 pub enum End {
@@ -77,6 +96,8 @@ pub enum End {
     Delivered {
         /// Our record and the vendor's.
         reference: Option<Reference>,
+        /// What the vendor's record shows of a lead now.
+        told: Option<Box<Told>>,
     },
     /// A later row of the lane makes it unnecessary; nothing was tried.
     Superseded,
@@ -94,6 +115,16 @@ pub enum End {
         /// `code: message`
         reason: String,
     },
+}
+
+impl End {
+    /// What the sink's record shows of a lead now.
+    fn told(&self) -> Option<&Told> {
+        match self {
+            Self::Delivered { told, .. } => told.as_deref(),
+            Self::Superseded | Self::Failed { .. } | Self::Dead { .. } => None,
+        }
+    }
 }
 
 /// Our record and what the vendor calls it.
@@ -129,6 +160,12 @@ impl Store {
         let sql = "select remote_id, details from external_refs where connection_id = $1 and kind = $2 and local_id = $3";
         let row = self.db.fetch_optional(sql, vec![connection.into(), kind.into(), local.into()]).await?;
         Ok(row.map(|it| Ok::<_, sqlx::Error>((it.text(0)?, it.text(1)?))).transpose()?)
+    }
+
+    /// True while a record of this lead is still to be written.
+    pub async fn is_awaited(&self, connection: ConnectionId, lead: LeadId) -> Result<bool, StoreError> {
+        let sql = "select 1 from outbox where connection_id = $1 and lane = $2 and state = 'pending' and kind = 'lead.upsert' limit 1";
+        Ok(self.db.fetch_optional(sql, vec![connection.into(), lead.into()]).await?.is_some())
     }
 
     /// When the oldest row that waits for each connection was made, milliseconds since 1970 UTC, for the hub's own metrics.

@@ -66,7 +66,7 @@ impl Group {
 }
 
 /// `$from, $from+1, …`
-pub(super) fn places(from: usize, count: usize) -> String {
+pub(in crate::store) fn places(from: usize, count: usize) -> String {
     (from..from + count).map(|at| format!("${at}")).collect::<Vec<_>>().join(",")
 }
 

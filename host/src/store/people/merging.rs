@@ -3,7 +3,7 @@
 use super::effects::Effects;
 use super::groups::{Group, group, places, point};
 use crate::ids::{ContactId, MergeId, WorkspaceId};
-use crate::rules::ingest::Context;
+use crate::rules::ingest::{Context, MergeStep};
 use crate::store::{Store, StoreError, Tx, Value};
 
 /// What became of a wish to merge or to part.
@@ -36,11 +36,12 @@ impl Store {
             Ok(two) => two,
             Err(merging) => return Ok(merging),
         };
-        self.join(&mut tx, workspace, (first, second), (&here, &there), author).await?;
+        let merge = self.join(&mut tx, workspace, (first, second), (&here, &there), author).await?;
         let mut effects = Effects::new(self, context, workspace);
+        effects.tell_merge(&mut tx, (merge, MergeStep::Merged), (&here.contacts, &there.contacts)).await?;
         let all = [here.contacts, there.contacts].concat();
-        effects.tell_leads(&mut tx, &all).await?;
-        effects.enqueue(&mut tx, self.clock.now());
+        effects.tell_leads(&mut tx, &all, self.clock.now()).await?;
+        effects.enqueue(&mut tx, self.clock.now()).await?;
         tx.commit().await?;
         Ok(Merging::Done(all.iter().min().copied().into_iter().collect()))
     }
@@ -52,7 +53,7 @@ impl Store {
         (one, other): (ContactId, ContactId),
         (here, there): (&Group, &Group),
         author: &str,
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<MergeId> {
         let now = self.clock.now_ms();
         forget(tx, workspace, &here.contacts, &there.contacts, &["different", "never"]).await?;
         decide(tx, workspace, &[one], &[other], "same", author, now).await?;
@@ -65,7 +66,8 @@ impl Store {
         tx.execute(sql, vec![id.into(), workspace.into(), one.max(other).into(), one.min(other).into(), author.into(), now.into()]).await?;
         let mut all = [here.contacts.as_slice(), &there.contacts].concat();
         all.sort_unstable();
-        point(tx, workspace, &all, now).await
+        point(tx, workspace, &all, now).await?;
+        Ok(id)
     }
 
     /// Says that the people of two contacts are two; with `never` nobody is asked about them again.
@@ -129,8 +131,11 @@ impl Store {
         for part in &parts {
             effects.bring_home(&mut tx, part, now).await?;
         }
-        effects.tell_leads(&mut tx, &person.contacts).await?;
-        effects.enqueue(&mut tx, now);
+        if let [here, there] = parts.as_slice() {
+            effects.tell_merge(&mut tx, (joint.id, MergeStep::Unmerged), (here, there)).await?;
+        }
+        effects.tell_leads(&mut tx, &person.contacts, now).await?;
+        effects.enqueue(&mut tx, now).await?;
         tx.commit().await?;
         Ok(Merging::Done(parts.iter().filter_map(|it| it.first().copied()).collect()))
     }

@@ -4,16 +4,27 @@
 //! the pointer right: identities, claims, conversations, interactions and leads never left the contact that they came to. Only interactions that
 //! joined the other person's lead meanwhile go to a lead of their own.
 
+mod belongings;
+mod dossier;
 mod effects;
+mod erase;
 mod groups;
 mod matching;
 mod merging;
+mod pins;
 mod questions;
+mod records;
 mod regroup;
 mod why;
 
+pub use belongings::Remote;
+pub use dossier::Dossier;
+pub(super) use effects::Effects;
+pub use erase::{Erased, Erasure, Files};
+pub(super) use groups::places;
 pub use matching::{Loaded, Progress, stored_key};
 pub use merging::Merging;
+pub use pins::PinView;
 pub use questions::{Asked, QuestionView};
 pub use regroup::Found;
 pub use why::{MergeView, ReasonView, SourceView, Why};

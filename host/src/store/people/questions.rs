@@ -22,6 +22,8 @@ pub struct QuestionView {
     pub other: Contact,
     /// The odds that they are one person in thousandths of a bit: 1000 is two to one.
     pub bits: i64,
+    /// Who asks: `rule`, or `link`: a link that was made for the one was opened by the other.
+    pub asked_by: String,
     /// What speaks for it and against it.
     pub reasons: Vec<ReasonView>,
     /// `open`, `yes`, `no` or `never`
@@ -47,7 +49,7 @@ pub struct Asked {
     pub open: bool,
 }
 
-const QUESTION: &str = "q.id, q.one, q.other, q.bits, q.reasons, q.state, q.asked_at, q.answered_by, q.answered_at";
+const QUESTION: &str = "q.id, q.one, q.other, q.bits, q.reasons, q.state, q.asked_at, q.answered_by, q.answered_at, q.asked_by";
 
 impl Store {
     /// Questions in this state, newest first, older than `before`.
@@ -99,6 +101,7 @@ impl Store {
             other,
             bits: row.int(3)?,
             reasons: row.json::<Vec<Reason>>(4)?.into_iter().map(Into::into).collect(),
+            asked_by: row.text(9)?,
             state: row.text(5)?,
             asked_at: timestamp(row.int(6)?),
             answered_by: row.opt_text(7)?,

@@ -9,7 +9,7 @@ use super::effects::Effects;
 use super::groups::{Group, Joint, joints, places, point, values};
 use super::matching::Progress;
 use crate::ids::{ContactId, MergeId, QuestionId, WorkspaceId};
-use crate::rules::ingest::Context;
+use crate::rules::ingest::{Context, MergeStep};
 use crate::store::{Store, StoreError, Tx, Value};
 
 /// What the matcher found about some people. Nothing else is touched.
@@ -49,13 +49,16 @@ impl Store {
         let contacts: Vec<ContactId> = found.before.keys().copied().collect();
         if !contacts.is_empty() {
             let stand = joints(&mut tx, workspace, &contacts).await?;
-            let moved = self.rejoin(&mut tx, workspace, found, &stand).await?;
+            let (moved, merges) = self.rejoin(&mut tx, workspace, found, &stand).await?;
             for part in moved.iter().filter_map(|shown| found.parts.iter().find(|it| it.first() == Some(shown))) {
                 point(&mut tx, workspace, part, now.as_millisecond()).await?;
             }
             for part in moved.iter().filter_map(|shown| found.parts.iter().find(|it| it.first() == Some(shown))) {
                 effects.bring_home(&mut tx, part, now).await?;
-                effects.tell_leads(&mut tx, part).await?;
+                effects.tell_leads(&mut tx, part, now).await?;
+            }
+            for it in &merges {
+                effects.tell_merge(&mut tx, (it.merge, it.step), (&it.here, &it.there)).await?;
             }
             self.ask(&mut tx, workspace, found, &contacts).await?;
         }
@@ -63,13 +66,20 @@ impl Store {
             let sql = "update identities set shared = $4 where workspace_id = $1 and kind = $2 and value = $3";
             tx.execute(sql, vec![workspace.into(), kind.as_str().into(), value.as_str().into(), i64::from(*shared).into()]).await?;
         }
-        effects.enqueue(&mut tx, now);
+        effects.enqueue(&mut tx, now).await?;
         tx.commit().await?;
         Ok(true)
     }
 
-    /// Takes back merges between what are two people now, and adds those that are missing; the contacts that show people who changed.
-    async fn rejoin(&self, tx: &mut Tx, workspace: WorkspaceId, found: &Found, stand: &[Joint]) -> sqlx::Result<BTreeSet<ContactId>> {
+    /// Takes back merges between what are two people now, and adds those that are missing; the contacts that show people who changed, and which
+    /// people that made one or two.
+    async fn rejoin(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        found: &Found,
+        stand: &[Joint],
+    ) -> sqlx::Result<(BTreeSet<ContactId>, Vec<Rejoined>)> {
         let now = self.clock.now_ms();
         let shown: BTreeMap<ContactId, ContactId> =
             found.parts.iter().filter_map(|part| part.first().map(|first| part.iter().map(|it| (*it, *first)))).flatten().collect();
@@ -77,9 +87,18 @@ impl Store {
             stand.iter().partition(|it| shown.contains_key(&it.from) && shown.get(&it.from) == shown.get(&it.into));
         let contacts: Vec<ContactId> = shown.keys().copied().collect();
         let mut held = kept.clone();
+        let (mut told, mut parted) = (Vec::new(), BTreeSet::new());
+        let person = |contact: &ContactId| -> Vec<ContactId> {
+            shown.iter().filter(|it| shown.get(contact) == Some(it.1)).map(|it| *it.0).collect()
+        };
         for joint in &undone {
             let sql = "update merges set undone_at = $3, undone_by = $4 where workspace_id = $1 and id = $2 and undone_at is null";
             tx.execute(sql, vec![workspace.into(), joint.id.into(), now.into(), RULE.into()]).await?;
+            let (here, there) = (person(&joint.from), person(&joint.into));
+            // Several merges may have held the same two together; who is not decided here is who they were.
+            if parted.insert([here.first().min(there.first()).copied(), here.first().max(there.first()).copied()]) {
+                told.push(Rejoined { merge: joint.id, step: MergeStep::Unmerged, here, there });
+            }
         }
         let mut part: BTreeMap<ContactId, ContactId> =
             Group::parts(&contacts, &held).into_iter().flat_map(|it| it.clone().into_iter().map(move |one| (one, it[0]))).collect();
@@ -89,21 +108,29 @@ impl Store {
                 continue;
             }
             let (older, younger) = (here.min(there), here.max(there));
+            let group = |oldest: ContactId| -> Vec<ContactId> { part.iter().filter(|it| *it.1 == oldest).map(|it| *it.0).collect() };
+            let (here, there) = (group(here), group(there));
             part.values_mut().filter(|it| **it == younger).for_each(|it| *it = older);
             let joint = Joint { id: self.ids.next::<crate::ids::Merge>(), from: *one.max(other), into: *one.min(other) };
             held.push(joint);
+            // What one merge held together, and another one does now, is no news.
+            if found.before.get(one) != found.before.get(other) {
+                told.push(Rejoined { merge: joint.id, step: MergeStep::Merged, here, there });
+            }
             insert(tx, workspace, joint, reasons, now).await?;
         }
         let changed = found.before.iter().filter(|(contact, before)| shown.get(contact) != Some(before));
         // Both who got somebody and who lost somebody.
-        Ok(changed.flat_map(|(contact, before)| [shown.get(contact), shown.get(before)]).flatten().copied().collect())
+        Ok((changed.flat_map(|(contact, before)| [shown.get(contact), shown.get(before)]).flatten().copied().collect(), told))
     }
 
     /// Asks what is to be asked of these contacts, and nothing else of them.
     async fn ask(&self, tx: &mut Tx, workspace: WorkspaceId, found: &Found, contacts: &[ContactId]) -> sqlx::Result<()> {
         // Contacts are of one workspace; naming it here would have SQLite read all open questions of it.
         let list = places(1, contacts.len());
-        let sql = format!("select id, one, other from questions where state = 'open' and (one in ({list}) or other in ({list}))");
+        let sql = format!(
+            "select id, one, other from questions where state = 'open' and asked_by = 'rule' and (one in ({list}) or other in ({list}))"
+        );
         for row in tx.fetch(&sql, contacts.iter().map(|it| Value::from(*it)).collect()).await? {
             let (one, other): (ContactId, ContactId) = (row.id(1)?, row.id(2)?);
             if !found.questions.iter().any(|it| (it.0, it.1) == (one, other)) {
@@ -122,6 +149,14 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Two people who are one now, or one who is two.
+struct Rejoined {
+    merge: MergeId,
+    step: MergeStep,
+    here: Vec<ContactId>,
+    there: Vec<ContactId>,
 }
 
 async fn insert(tx: &mut Tx, workspace: WorkspaceId, joint: Joint, reasons: &[Reason], now: i64) -> sqlx::Result<()> {

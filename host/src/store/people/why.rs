@@ -5,6 +5,7 @@ use patchbay_schemas::{Assurance, Contact, Identity, Timestamp};
 use serde::Serialize;
 
 use super::groups::{places, values};
+use super::pins::PinView;
 use crate::clock::timestamp;
 use crate::ids::{ContactId, MergeId, WorkspaceId};
 use crate::store::ingest::identity_kind;
@@ -18,6 +19,8 @@ pub struct Why {
     pub contact: Contact,
     /// Who said what, oldest first.
     pub sources: Vec<SourceView>,
+    /// What is shown whatever they say; of two for one field the last.
+    pub pins: Vec<PinView>,
     /// What joined them, oldest first; those that were taken back too.
     pub merges: Vec<MergeView>,
     /// Contacts of whom somebody said that they are another person.
@@ -96,7 +99,16 @@ impl From<Reason> for ReasonView {
     }
 }
 
+const MERGES: &str = "select id, from_id, into_id, reasons, author, at, undone_at, undone_by from merges where workspace_id = $1";
+
 impl Store {
+    /// A merge, also one that was taken back.
+    pub async fn merge(&self, workspace: WorkspaceId, id: MergeId) -> Result<Option<MergeView>, StoreError> {
+        let sql = format!("{MERGES} and id = $2");
+        let row = self.db.fetch_optional(&sql, vec![workspace.into(), id.into()]).await?;
+        Ok(row.as_ref().map(merge).transpose()?)
+    }
+
     /// Why a person is who they are; none where there is no such contact.
     pub async fn why(&self, workspace: WorkspaceId, id: ContactId) -> Result<Option<Why>, StoreError> {
         let Some(contact) = self.contact(workspace, id).await? else { return Ok(None) };
@@ -120,10 +132,7 @@ impl Store {
             }
         }
         let list = places(2, contacts.len());
-        let sql = format!(
-            "select id, from_id, into_id, reasons, author, at, undone_at, undone_by from merges \
-             where workspace_id = $1 and (from_id in ({list}) or into_id in ({list})) order by id"
-        );
+        let sql = format!("{MERGES} and (from_id in ({list}) or into_id in ({list})) order by id");
         let rows = self.db.fetch(&sql, values(workspace, &contacts)).await?;
         let merges = rows.iter().map(merge).collect::<sqlx::Result<_>>()?;
         let sql = format!(
@@ -134,7 +143,8 @@ impl Store {
         let mut apart = rows.iter().map(|it| it.id(0)).collect::<sqlx::Result<Vec<ContactId>>>()?;
         apart.dedup();
         apart.retain(|it| !contacts.contains(it));
-        Ok(Some(Why { contact, sources, merges, apart }))
+        let pins = self.pins(workspace, &contacts).await?;
+        Ok(Some(Why { contact, sources, pins, merges, apart }))
     }
 }
 

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
+use crate::clock::timestamp;
 use crate::rules::breaker::{Hold, Why};
+use crate::store::authorisations::NewTokens;
 
 /// A time that only the test moves.
-fn still(world: &mut World) -> Arc<AtomicI64> {
+pub(super) fn still(world: &mut World) -> Arc<AtomicI64> {
     let time = Arc::new(AtomicI64::new(1_000_000_000_000));
     world.store.clock = Clock::Manual(Arc::clone(&time));
     time
@@ -69,6 +71,42 @@ fn a_vendor_that_seems_down_is_tried_by_one_lane_at_a_time() {
 }
 
 #[test]
+fn what_was_leased_and_is_served_by_nobody_is_given_back() {
+    on_both("givenback", |mut world| async move {
+        let time = still(&mut world);
+        people(&world, &["anna", "boris"]).await;
+        let (store, sink) = (&world.store, world.sink);
+        let claimed = async |hub: &str| store.claim_lanes(sink, hub, 10, 60_000).await.unwrap();
+        let lanes = claimed("hub").await;
+        let token = lanes[0].token.as_str();
+        assert_eq!((lanes.len(), lanes[1].token.as_str()), (2, token));
+
+        // One lane of two, since the database failed while it was served.
+        store.abandon(sink, token, Some(&lanes[0].lane), 2_000).await.unwrap();
+        assert!(claimed("other").await.is_empty(), "not at once: what fails every time must not be tried all the time");
+        time.fetch_add(2_000, Ordering::Relaxed);
+        let first = claimed("other").await;
+        assert_eq!((first.len(), first[0].lane.as_str(), first[0].abandoned), (1, lanes[0].lane.as_str(), true));
+
+        // All that the token stands for, since nobody heard that it was leased. What another one has by now stays its own.
+        store.abandon(sink, token, None, 0).await.unwrap();
+        let second = claimed("other").await;
+        assert_eq!((second.len(), second[0].lane.as_str(), second[0].abandoned), (1, lanes[1].lane.as_str(), true));
+
+        // One that was to find out whether the vendor is back.
+        store.finish(&first[0], &[], Some(Release::More), 0).await.unwrap();
+        store.put_hold(sink, hold(OPEN, 0, store.clock.now_ms())).await.unwrap();
+        let probe = claimed("hub").await.remove(0);
+        assert_eq!(probe.probe, Some(0));
+        store.abandon(sink, &probe.token, Some(&probe.lane), 2_000).await.unwrap();
+        assert!(claimed("hub").await.is_empty());
+        time.fetch_add(2_000, Ordering::Relaxed);
+        assert_eq!(claimed("hub").await.remove(0).probe, Some(0), "nothing was found out");
+        world.assert_sound().await;
+    });
+}
+
+#[test]
 fn a_vendor_that_names_a_time_is_asked_by_all_after_it() {
     on_both("after", |mut world| async move {
         let time = still(&mut world);
@@ -118,5 +156,38 @@ fn a_row_remembers_what_speaks_against_it_and_a_redrive_forgets_that_but_not_the
         let again = store.waiting(&lane).await.unwrap().into_iter().find(|it| it.id == row.id).unwrap();
         assert_eq!((again.attempts, again.failures), (3, 0), "what was tried may have been carried out");
         world.assert_sound().await;
+    });
+}
+
+#[test]
+fn a_refused_credential_breaks_a_connection_unless_another_is_there_by_now() {
+    on_both("refused", |mut world| async move {
+        let time = still(&mut world);
+        let (store, workspace, id) = (&world.store, world.origin.workspace, world.origin.connection);
+        let state = async || store.connection(workspace, id).await.unwrap().unwrap();
+        let tokens = |after| NewTokens { after, expires_at: None, due_at: i64::MAX, config: None };
+        let later = || timestamp(time.fetch_add(1_000, Ordering::Relaxed) + 1_000);
+
+        // Somebody authorised it while the vendor was being asked without a token.
+        let (seen, asked_at) = (state().await, later());
+        later();
+        store.lease_authorisation(id, "hub", 1_000, false).await.unwrap().unwrap();
+        store.put_tokens(id, "hub", &tokens(0), &BTreeMap::new()).await.unwrap();
+        assert!(!store.break_connection(&seen, asked_at, "oauth2.not_authorised").await.unwrap());
+        assert_eq!(state().await.state, ConnectionState::Active);
+
+        // The vendor refuses that token, and the one that was got in its place.
+        let asked_at = later();
+        later();
+        store.lease_authorisation(id, "hub", 1_000, true).await.unwrap().unwrap();
+        store.put_tokens(id, "hub", &tokens(1), &BTreeMap::new()).await.unwrap();
+        assert!(store.break_connection(&seen, asked_at, "vendor.http_401").await.unwrap());
+        assert_eq!(state().await.state, ConnectionState::Broken { reason: "vendor.http_401".to_owned() });
+
+        // Somebody paused it, or gave it another configuration, meanwhile.
+        later();
+        store.set_connection_state(workspace, id, &ConnectionState::Paused).await.unwrap();
+        assert!(!store.break_connection(&seen, later(), "vendor.http_401").await.unwrap());
+        assert_eq!(state().await.state, ConnectionState::Paused);
     });
 }

@@ -59,7 +59,7 @@ impl World {
         let mut made = Vec::new();
         for connector in ["telegram", "odoo"] {
             let connection = connection(&self.store, workspace, connector);
-            self.store.create_connection(&connection, &BTreeMap::new()).await.unwrap();
+            self.store.create_connection(&connection, &BTreeMap::new(), "tests").await.unwrap();
             made.push(connection.id);
         }
         let origin = Origin { workspace, connection: made[0], ..self.origin.clone() };
@@ -148,7 +148,7 @@ fn one_person_in_two_scripts_behind_one_office_number_is_found_and_told_to_the_s
         world.matches().await;
         let people: Vec<usize> = world.partition().await.iter().map(BTreeSet::len).collect();
         assert_eq!(people, [2, 1], "but the name beside it does");
-        assert_eq!(created().await - before, 2, "both leads show who they are");
+        assert_eq!(created().await - before, 4, "both leads show who they are, and each record is told of the other");
         let shown = world.partition_contact("1").await;
         let why = world.store.why(world.origin.workspace, shown).await.unwrap().unwrap();
         assert_eq!((why.sources.len(), why.merges.len(), why.merges[0].author.as_str()), (2, 1, "rule"));

@@ -32,7 +32,7 @@ async fn a_connection_lives_its_life_and_never_shows_a_secret() {
         (&json!({ "mode": "b" }), &json!(["token"]), &json!(["10.0.0.0/8"]))
     );
     let sealed = &world.app.hub.store.sealed_secrets(id.parse().unwrap()).await.unwrap()["token"];
-    assert_eq!(world.app.hub.key.open(id, "token", sealed).unwrap().reveal(), "55500055");
+    assert_eq!(world.app.hub.keys.unseal(id.parse().unwrap(), "token", sealed).await.unwrap().reveal(), "55500055");
     assert!(act("GET", "", None).await.status.is_success());
     assert!(!String::from_utf8_lossy(&world.get("/connections").await.bytes).contains("55500055"));
     assert_eq!(act("DELETE", "", None).await.status, StatusCode::NO_CONTENT);

@@ -84,7 +84,7 @@ impl World {
             database: format!("sqlite:{}", folder.join("test.db").display()),
             connectors: folder.join("connectors"),
             cache: folder.join("cache"),
-            key_file: folder.join("key"),
+            secrets: crate::config::SecretsConfig { key: crate::secrets::KeySource::File(folder.join("key")), former_keys: Vec::new() },
             ..Config::default()
         };
         let hub = Hub::open(config, Clock::System).await.unwrap();
@@ -173,10 +173,16 @@ impl World {
             }
             // The first connection of each is its sink.
             let sinks = store.connections(it.id, None, 1).await.unwrap().into_iter().map(|it| it.id).collect();
-            contexts.insert(it.id, Context { region: it.region, settings: it.settings, sinks });
+            contexts.insert(it.id, Context { region: it.region, settings: it.settings, sinks, ..Context::default() });
         }
-        let origin =
-            Origin { workspace, connection, connector: "chat".to_owned(), channel: "chat".to_owned(), handles: HandleScope::Connection };
+        let origin = Origin {
+            workspace,
+            connection,
+            connector: "chat".to_owned(),
+            channel: "chat".to_owned(),
+            handles: HandleScope::Connection,
+            read_by: Arc::default(),
+        };
         let intake = Intake {
             id: store.ids.next(),
             origin,

@@ -34,6 +34,31 @@ async fn a_lead_fits_its_schema_and_tells_its_timeline() {
 }
 
 #[tokio::test]
+async fn a_lead_is_refused_with_a_reason_and_a_date_on_which_it_is_due_again() {
+    let world = World::open().await;
+    world.said(world.connection, "anna", "+79123456789").await;
+    let lead = world.get("/leads").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/leads/{lead}/stage");
+    let put = async |body: Value| world.ask(Some(&world.token), "PUT", &format!("/api/v1{path}"), Some(&body)).await;
+    for (body, status) in [
+        (json!({ "name": "refused" }), 409),
+        (json!({ "name": "interest" }), 409),
+        (json!({ "name": "refused", "reason": "Дорого", "return_at": "2020-01-01T00:00:00Z" }), 409),
+        (json!({ "name": "client", "reason": "Дорого" }), 422),
+        (json!({ "name": "won" }), 422),
+    ] {
+        assert_eq!(put(body.clone()).await.problem().0, status, "{body}");
+    }
+    let told = put(json!({ "name": "refused", "reason": "Дорого", "return_at": "2199-12-01T00:00:00Z" })).await.json();
+    assert_eq!((&told["stage"]["reason"], &told["next_contact_at"]), (&json!("Дорого"), &json!("2199-12-01T00:00:00Z")));
+    assert_eq!(world.get("/leads?due=true").await.json()["items"], json!([]));
+    world.said(world.connection, "anna", "+79123456789").await;
+    let why = world.get(&format!("/leads/{lead}/why")).await.json();
+    assert_eq!((&why["due_at"], &why["interactions"][0]["placed"]), (&json!("2199-12-01T00:00:00Z"), &json!("opened")));
+    assert_eq!(put(json!({ "name": "client" })).await.json()["stage"]["name"], "client");
+}
+
+#[tokio::test]
 async fn a_message_waits_in_the_outbox_of_its_conversation() {
     let world = World::open().await;
     world.said(world.connection, "anna", "+79123456789").await;

@@ -30,26 +30,86 @@ async fn a_revoked_token_is_refused_at_once() {
     assert_eq!(world.ask(Some(&token), "GET", "/api/v1/leads", None).await.problem(), (401, "token.invalid".to_owned()));
 }
 
-/// Every method and path of the description, with something in the place of each id.
-fn described() -> Vec<(String, String)> {
+/// What is served, as the description has it.
+struct Route {
+    method: String,
+    path: String,
+    /// True: the query may say more.
+    asks: bool,
+}
+
+impl Route {
+    /// The same with something in the place of the id.
+    fn address(&self, id: &str) -> String {
+        format!("/api/v1{}", self.path.replace("{id}", id))
+    }
+}
+
+const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "PUT"];
+
+fn described() -> Vec<Route> {
     let document = openapi::whole();
     let paths = document["paths"].as_object().unwrap();
     let each = paths.iter().flat_map(|(path, item)| {
-        let methods = item.as_object().unwrap().keys().filter(|it| ["get", "post", "patch", "delete", "put"].contains(&it.as_str()));
-        methods.map(move |it| (it.to_uppercase(), path.clone()))
+        let operations = item.as_object().unwrap().iter().map(|(method, it)| (method.to_uppercase(), it));
+        operations.filter(|(method, _)| METHODS.contains(&method.as_str())).map(move |(method, operation)| {
+            let asks = operation["parameters"].as_array().into_iter().flatten().any(|it| it["in"] == "query");
+            Route { method, path: path.clone(), asks }
+        })
     });
     each.collect()
 }
 
+/// What the sources of the handlers say that they serve.
+fn written() -> BTreeSet<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/api");
+    let files = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let mut routes = BTreeSet::new();
+    for file in files.filter(|it| it.is_file()) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for attribute in text.split("#[utoipa::path(").skip(1) {
+            let (method, rest) = attribute.split_once(',').unwrap();
+            let (_, path) = rest.split_once("path = \"").unwrap();
+            routes.insert((method.trim().to_uppercase(), path.split_once('"').unwrap().0.to_owned()));
+        }
+    }
+    routes
+}
+
+#[test]
+fn each_handler_that_is_written_is_a_route() {
+    let described: BTreeSet<(String, String)> = described().into_iter().map(|it| (it.method, it.path)).collect();
+    assert_eq!(written(), described);
+}
+
 #[tokio::test]
-async fn every_described_route_is_served_and_needs_a_token() {
+async fn every_route_needs_a_token_and_refuses_what_it_does_not_know() {
     let world = World::open().await;
-    let routes = described();
-    assert_eq!(routes.len(), 40, "{routes:?}");
-    for (method, path) in routes {
-        let answer = world.ask(None, &method, &format!("/api/v1{}", path.replace("{id}", "x")), None).await;
-        let due = if path == "/openapi.json" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-        assert_eq!(answer.status, due, "{method} {path}");
+    let (routes, token) = (described(), Some(world.token.as_str()));
+    for route in &routes {
+        let (method, path) = (route.method.as_str(), route.path.as_str());
+        let answer = world.ask(None, method, &route.address("x"), None).await;
+        if path == "/openapi.json" {
+            assert_eq!(answer.status, StatusCode::OK);
+            continue;
+        }
+        assert_eq!(answer.problem(), (401, "token.missing".to_owned()), "{method} {path}");
+        // A connector's id is a name, which may be any.
+        if path.contains("{id}") && !path.starts_with("/connectors/") {
+            for id in ["x", "lead_01ARZ3NDEKTSV4RRFFQ69G5FA!", "%00", &"x".repeat(5_000)] {
+                let answer = world.ask(token, method, &route.address(id), Some(&json!({}))).await;
+                assert_eq!(answer.problem().0, 404, "{method} {path}: {id}");
+            }
+        }
+        if route.asks && !path.contains("{id}") {
+            let answer = world.ask(token, method, &format!("{}?no_such_parameter=1", route.address("x")), None).await;
+            assert_eq!(answer.problem(), (400, "request.parameter".to_owned()), "{method} {path}");
+            assert!(answer.detail().contains("no_such_parameter"), "{method} {path}: {}", answer.detail());
+        }
+        for other in METHODS.iter().filter(|it| !routes.iter().any(|other| other.path == path && other.method == **it)) {
+            let answer = world.ask(token, other, &route.address("x"), None).await;
+            assert_eq!(answer.problem(), (405, "request.method".to_owned()), "{other} {path}");
+        }
     }
 }
 

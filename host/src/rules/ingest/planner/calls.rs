@@ -33,11 +33,11 @@ impl Planner<'_> {
         self.change_call(&now, is_newest.then_some(scene.event));
         if let Some(lead) = now.lead {
             if place.changed {
-                self.tell(scene, lead, Ask::Upsert);
+                self.tell(scene, lead, &Ask::Upsert);
             }
             let outcome = now.step.outcome().map(|outcome| (outcome, now.lead));
             if outcome.is_some() && outcome != told {
-                self.tell(scene, lead, Ask::Add(interaction));
+                self.tell(scene, lead, &Ask::Add(interaction));
             }
         }
         self.known.calls.insert(key, now);

@@ -1,19 +1,25 @@
 //! Plans a batch, delivery by delivery.
 
 mod calls;
+mod import;
 mod leads;
 mod persons;
+mod replies;
 
 pub use leads::title;
+pub use replies::reply_to;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use patchbay_schemas::command::NewRecord;
 use patchbay_schemas::{Detail, Direction, EventBody, Interaction, Responsible, Timestamp};
 
+use super::known::Reach;
 use super::plan::{Ask, NewConversation, NewDelivery, NewEvent, NewInteraction, NewOutbox, Plan, Repeated};
+use super::returning::{Done, Placed, Returning};
 use super::{CallState, CheckedEvent, Committed, ConversationState, Intake, Known, Origin, Outcome, Reading, Said, Step, Way};
-use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, EventId, Ids, InteractionId, LeadId, WorkspaceId};
+use crate::ids::{ConnectionId, ContactId, ConversationId, EventId, Ids, InteractionId, LeadId, WorkspaceId};
 
 /// What a workspace decides about its leads.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -26,11 +32,17 @@ pub struct Settings {
     /// When a sink makes a record for a lead that it has none of.
     #[serde(default)]
     pub new_record: NewRecord,
+    /// What a new interaction of a person does who has leads already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub returning: Vec<Returning>,
+    /// Connectors whose word on a person is shown first, the most trusted one before the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { responsible: None, contact_within_minutes: 60, new_record: NewRecord::default() }
+        Self { responsible: None, contact_within_minutes: 60, new_record: NewRecord::default(), returning: Vec::new(), trusted: Vec::new() }
     }
 }
 
@@ -43,6 +55,8 @@ pub struct Context {
     pub settings: Settings,
     /// The connections that receive its leads.
     pub sinks: Vec<ConnectionId>,
+    /// The connections that send messages.
+    pub messengers: Vec<ConnectionId>,
 }
 
 /// Plans a batch, delivery by delivery.
@@ -59,6 +73,7 @@ pub struct Planner<'a> {
 struct Place {
     contact: ContactId,
     lead: Option<LeadId>,
+    placed: Option<Placed>,
     conversation: Option<ConversationId>,
     /// Something that the sinks show of person or lead is new.
     changed: bool,
@@ -69,6 +84,7 @@ struct Scene<'a> {
     origin: &'a Origin,
     context: &'a Context,
     event: EventId,
+    way: Way,
     occurred_at: Timestamp,
     received_at: Timestamp,
 }
@@ -95,10 +111,7 @@ impl<'a> Planner<'a> {
             Reading::Refused(reason) => (Outcome::Refused, Some(reason.clone())),
             Reading::Dead(reason) => (Outcome::Dead, Some(reason.clone())),
             Reading::Events(events) if events.is_empty() => (Outcome::Ignored, None),
-            Reading::Events(events) => {
-                let delivery = (way != Way::Sent).then_some(id);
-                self.take_events(delivery, origin, received_at, events, said)
-            }
+            Reading::Events(events) => self.take_events(intake, events, said),
         };
         if way == Way::Sent {
             return Committed { outcome, kept: true };
@@ -106,7 +119,7 @@ impl<'a> Planner<'a> {
         let counted = self.plan.counted.entry(origin.connection).or_default();
         counted.delivery(outcome);
         if let Some(cursor) = &intake.cursor {
-            self.plan.cursors.insert(origin.connection, cursor.clone());
+            self.plan.cursors.push((origin.connection, cursor.clone()));
         }
         let size = intake.body.len();
         let troubled = matches!(outcome, Outcome::Refused | Outcome::Dead);
@@ -139,31 +152,30 @@ impl<'a> Planner<'a> {
             size,
             received_at,
             fingerprint: intake.fingerprint.clone().filter(|_| failed && troubled),
+            read_by: Arc::clone(&origin.read_by),
         });
         Committed { outcome, kept: true }
     }
 
-    fn take_events(
-        &mut self,
-        delivery: Option<DeliveryId>,
-        origin: &Origin,
-        received_at: Timestamp,
-        events: &[CheckedEvent],
-        said: &[Option<Said>],
-    ) -> (Outcome, Option<String>) {
+    fn take_events(&mut self, intake: &Intake, events: &[CheckedEvent], said: &[Option<Said>]) -> (Outcome, Option<String>) {
+        let (origin, received_at) = (&intake.origin, intake.received_at);
+        let delivery = (intake.way != Way::Sent).then_some(intake.id);
         let (mut accepted, mut dead) = (0, None);
         for (at, event) in events.iter().enumerate() {
             if !self.known.events.insert((origin.connection, event.key.clone())) {
                 continue;
             }
             let id = self.ids.next();
-            match &event.body {
+            let fault = match &event.body {
                 Ok(body) => {
-                    accepted += 1;
                     let occurred_at = event.occurred_at.unwrap_or(received_at);
-                    self.take_event(id, origin, (occurred_at, received_at), body, said.get(at).and_then(Option::as_ref));
+                    self.take_event(id, intake, occurred_at, body, said.get(at).and_then(Option::as_ref)).err()
                 }
-                Err(fault) => dead = Some(format!("event.schema: {fault}")),
+                Err(fault) => Some(fault.clone()),
+            };
+            match &fault {
+                None => accepted += 1,
+                Some(fault) => dead = Some(format!("event.schema: {fault}")),
             }
             self.plan.events.push(NewEvent {
                 id,
@@ -172,7 +184,7 @@ impl<'a> Planner<'a> {
                 delivery,
                 key: event.key.clone(),
                 kind: event.kind.clone(),
-                dead: event.body.as_ref().err().cloned(),
+                dead: fault,
                 occurred_at: event.occurred_at,
                 received_at,
                 payload: event.payload.clone(),
@@ -185,34 +197,45 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Plans what follows from an event. The error says why nothing can: JSON pointer and reason.
     fn take_event(
         &mut self,
         event: EventId,
-        origin: &Origin,
-        (occurred_at, received_at): (Timestamp, Timestamp),
+        intake: &Intake,
+        occurred_at: Timestamp,
         body: &EventBody,
         said: Option<&Said>,
-    ) {
+    ) -> Result<(), String> {
         let contexts = self.contexts;
         let nothing_known = Context::default();
+        let Intake { origin, way, received_at, .. } = intake;
         let context = contexts.get(&origin.workspace).unwrap_or(&nothing_known);
-        let scene = Scene { origin, context, event, occurred_at, received_at };
+        let scene = Scene { origin, context, event, way: *way, occurred_at, received_at: *received_at };
+        if scene.way == Way::Import {
+            self.import(&scene, body, said);
+            return Ok(());
+        }
         if let EventBody::Record(record) = body {
             self.take_record(&scene, record);
-            return;
+            return Ok(());
         }
-        let Some(said) = said else { return };
+        if let (Some(to), Some(reply)) = (reply_to(body), body.interaction()) {
+            return self.take_reply(&scene, to, reply);
+        }
+        let Some(said) = said else { return Ok(()) };
         match body.interaction() {
             Some(interaction) => self.take_interaction(&scene, body.kind(), interaction, said),
             // A notice about a person whom nobody knows is worth keeping, but it makes no contact.
             None if matches!(body, EventBody::Person(_)) => {
                 let (contact, changed) = self.resolve(&scene, said, None, None);
-                if let (true, Some(lead)) = (changed, self.known.person(contact).and_then(|it| it.open_lead)) {
-                    self.tell(&scene, lead, Ask::Upsert);
+                if let (true, Some(lead)) = (changed, self.known.open_lead(contact)) {
+                    self.warm(lead, &self.stage_of(contact), false);
+                    self.tell(&scene, lead, &Ask::Upsert);
                 }
             }
             None => {}
         }
+        Ok(())
     }
 
     fn take_interaction(&mut self, scene: &Scene<'_>, kind: &'static str, interaction: &Interaction, said: &Said) {
@@ -224,9 +247,9 @@ impl<'a> Planner<'a> {
         let id = self.add(scene, kind, None, interaction.direction, &place);
         if let Some(lead) = place.lead {
             if place.changed {
-                self.tell(scene, lead, Ask::Upsert);
+                self.tell(scene, lead, &Ask::Upsert);
             }
-            self.tell(scene, lead, Ask::Add(id));
+            self.tell(scene, lead, &Ask::Add(id));
         }
     }
 
@@ -238,16 +261,16 @@ impl<'a> Planner<'a> {
         let talking_to = thread_key.as_ref().and_then(|it| self.known.conversations.get(it)).map(|it| it.contact);
         // Who rang without a number is whoever a later step of the same call names.
         let speaking = call.map(|it| it.contact);
-        let unnamed = speaking.filter(|it| !self.known.person(*it).is_some_and(|it| it.reachable));
+        let unnamed = speaking.filter(|it| self.known.person(*it).is_none_or(|it| it.reach == Reach::Nothing));
         let (contact, person_changed) = self.resolve(scene, said, speaking.or(talking_to), unnamed);
         let conversation = thread_key.map(|key| self.converse(scene, key, thread.and_then(|it| it.title.clone()), contact));
-        let (lead, lead_changed) = match call.filter(|it| self.known.shown(it.contact) == self.known.shown(contact)).and_then(|it| it.lead)
-        {
-            Some(lead) => (Some(lead), self.warm(lead, &self.stage_of(contact), false)),
-            None => self.lead_for(scene, kind, interaction, said, contact),
-        };
+        let (lead, placed, lead_changed) =
+            match call.filter(|it| self.known.shown(it.contact) == self.known.shown(contact)).and_then(|it| it.lead) {
+                Some(lead) => (Some(lead), Some(Placed::plainly(Done::Joined)), self.warm(lead, &self.stage_of(contact), false)),
+                None => self.lead_for(scene, kind, interaction, said, contact),
+            };
         let conversation = conversation.or_else(|| call.and_then(|it| it.conversation));
-        Place { contact, lead, conversation, changed: lead_changed || person_changed }
+        Place { contact, lead, placed, conversation, changed: lead_changed || person_changed }
     }
 
     fn add(&mut self, scene: &Scene<'_>, kind: &'static str, call: Option<&Step>, direction: Direction, place: &Place) -> InteractionId {
@@ -258,6 +281,7 @@ impl<'a> Planner<'a> {
             event: scene.event,
             contact: place.contact,
             lead: place.lead,
+            placed: place.placed.clone(),
             conversation: place.conversation,
             connection: scene.origin.connection,
             kind,
@@ -290,17 +314,25 @@ impl<'a> Planner<'a> {
     }
 
     /// Every sink hears of it, but for the one that said so.
-    fn tell(&mut self, scene: &Scene<'_>, lead: LeadId, ask: Ask) {
+    fn tell(&mut self, scene: &Scene<'_>, lead: LeadId, ask: &Ask) {
         for sink in scene.context.sinks.iter().filter(|it| **it != scene.origin.connection) {
-            self.plan.counted.entry(*sink).or_default().created += 1;
-            self.plan.outbox.push(NewOutbox {
-                id: self.ids.next(),
-                workspace: scene.origin.workspace,
-                sink: *sink,
-                lead,
-                ask,
-                created_at: scene.received_at,
-            });
+            self.tell_one(scene, *sink, lead, ask.clone());
         }
+    }
+
+    /// A sink hears of it. Of what an import brings none does.
+    fn tell_one(&mut self, scene: &Scene<'_>, sink: ConnectionId, lead: LeadId, ask: Ask) {
+        if scene.way == Way::Import {
+            return;
+        }
+        self.plan.counted.entry(sink).or_default().created += 1;
+        self.plan.outbox.push(NewOutbox {
+            id: self.ids.next(),
+            workspace: scene.origin.workspace,
+            sink,
+            lead,
+            ask,
+            created_at: scene.received_at,
+        });
     }
 }

@@ -4,7 +4,7 @@ use patchbay_identity::compare::{Field, Level, Reason};
 use patchbay_identity::same_name;
 use patchbay_schemas::IdentityKind;
 
-use super::super::plan::{Filled, NewContact, NewIdentity, NewMerge, NewVerdict};
+use super::super::plan::{Filled, NewContact, NewIdentity, NewMerge, NewQuestion, NewVerdict, Redeemed};
 use super::super::{ContactState, Holder, Said, SaidIdentity};
 use super::{Planner, Scene};
 use crate::ids::ContactId;
@@ -25,10 +25,12 @@ impl Planner<'_> {
         unnamed: Option<ContactId>,
     ) -> (ContactId, bool) {
         let Some(first) = said.identities.first() else {
-            return match talking_to {
+            let (contact, changed) = match talking_to {
                 Some(contact) => (contact, self.fill(contact, said)),
                 None => (self.meet(scene, said), true),
             };
+            self.redeem(scene, contact, said);
+            return (contact, changed);
         };
         let place = (scene.origin.workspace, first.key.clone(), said.fingerprint.clone());
         let known = self.known.records.get(&place).copied();
@@ -39,6 +41,7 @@ impl Planner<'_> {
             self.join(scene, contact, said);
             contact
         });
+        self.redeem(scene, contact, said);
         let unnamed = unnamed.filter(|it| self.known.shown(*it) != self.known.shown(contact));
         if let Some(unnamed) = unnamed {
             self.merge(scene, contact, unnamed, Vec::new());
@@ -46,6 +49,22 @@ impl Planner<'_> {
             self.plan.verdicts.push(verdict);
         }
         (contact, known.is_none() || unnamed.is_some())
+    }
+
+    /// Notes who opened a link; whoever does not turn out to be whom it was made for by that alone is asked about.
+    fn redeem(&mut self, scene: &Scene<'_>, contact: ContactId, said: &Said) {
+        let Some(tie) = &said.tie else { return };
+        self.plan.redeemed.push(Redeemed { link: tie.link, event: scene.event, contact, at: scene.received_at });
+        let place = tie.identity.clone().map(|it| (scene.origin.workspace, it));
+        let holder = || place.as_ref().and_then(|it| self.known.identities.get(it)).map(|it| it.contact);
+        let meant = tie.contact.or_else(holder).filter(|it| self.known.shown(*it) != self.known.shown(contact));
+        let Some(meant) = meant else { return };
+        if let Some((_, key)) = place {
+            // An account is one person's to the matcher, whatever the names: this one must not speak for two.
+            self.plan.identities.retain(|it| it.contact != contact || it.identity.key != key);
+        }
+        let (one, other) = (meant.min(contact), meant.max(contact));
+        self.plan.questions.push(NewQuestion { id: self.ids.next(), workspace: scene.origin.workspace, one, other, at: scene.received_at });
     }
 
     fn meet(&mut self, scene: &Scene<'_>, said: &Said) -> ContactId {
@@ -56,6 +75,7 @@ impl Planner<'_> {
             workspace: scene.origin.workspace,
             connection: scene.origin.connection,
             says: Filled { name, company, city, language },
+            reach: said.reach(),
             said_at: scene.occurred_at,
             created_at: scene.received_at,
         });
@@ -82,6 +102,7 @@ impl Planner<'_> {
             Some(new) => new.says.fill(filled),
             None => self.plan.filled.entry(contact).or_default().fill(filled),
         }
+        self.reshow(self.known.shown(contact));
         true
     }
 
@@ -111,8 +132,18 @@ impl Planner<'_> {
         }
     }
 
+    /// A person who was there before is shown otherwise from now on.
+    fn reshow(&mut self, shown: ContactId) {
+        if !self.plan.contacts.iter().rev().any(|it| it.id == shown) {
+            self.plan.reshown.insert(shown);
+        }
+    }
+
     /// Shows two people as one from now on. Nothing of either is changed, so that it can be taken back.
     fn merge(&mut self, scene: &Scene<'_>, one: ContactId, other: ContactId, reasons: Vec<Reason>) {
+        let (here, there) = (self.known.shown(one), self.known.shown(other));
+        let (younger, older) = (here.max(there), here.min(there));
+        let leads = |person: ContactId| self.known.contacts.get(&person).map(|it| it.leads.iter().copied().collect()).unwrap_or_default();
         let merge = NewMerge {
             id: self.ids.next(),
             workspace: scene.origin.workspace,
@@ -120,10 +151,11 @@ impl Planner<'_> {
             into: one.min(other),
             reasons,
             at: scene.received_at,
+            people: [younger, older].map(|it| (it, leads(it))),
         };
         self.plan.merges.push(merge);
-        let (here, there) = (self.known.shown(one), self.known.shown(other));
-        let (younger, older) = (here.max(there), here.min(there));
+        self.reshow(younger);
+        self.reshow(older);
         for shown_by in self.known.shown_by.values_mut().filter(|it| **it == younger) {
             *shown_by = older;
         }

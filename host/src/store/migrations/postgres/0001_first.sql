@@ -28,6 +28,15 @@ create table connections (
 create index connections_revision on connections (revision);       -- "what changed since?" once a second
 create index connections_workspace on connections (workspace_id, id); -- lists
 
+-- Field mappings of connections: each version stays, the last one holds.
+create table mappings (
+    connection_id text not null,
+    version bigint not null,                -- 1, 2, 3 …
+    document text not null,                  -- JSON: the sink's fields with their rules; see rules/mapping
+    created_at bigint not null,
+    primary key (connection_id, version)
+);
+
 -- Whose turn it is to ask the vendor of a connection: of several hubs on one database, one polls it.
 create table polls (
     connection_id text primary key not null,
@@ -35,12 +44,96 @@ create table polls (
     lease_until bigint not null              -- after this time the poller is taken for dead
 );
 
+-- What the vendor of a connection knew before: read page by page, by whoever has the turn to poll.
+create table imports (
+    connection_id text primary key not null,
+    state text not null,                     -- running, done or stopped
+    cursor text,                             -- as the connector wrote it; null: nothing was read yet
+    expected bigint,                        -- how many records there are, where the connector says so
+    records bigint not null default 0,      -- that the vendor told of: of these
+    people bigint not null default 0,       -- of whom the hub had not heard
+    leads bigint not null default 0,        -- that became leads
+    joined bigint not null default 0,       -- whose leads were there
+    reason text,                             -- why the last page could not be read: `code: message`
+    started_at bigint not null,
+    updated_at bigint not null,
+    ended_at bigint                         -- null: it goes on
+);
+
+-- Connections to vendors that stay open: of several hubs on one database, one holds the stream of a connection.
+create table streams (
+    connection_id text primary key not null,
+    lease_token text not null,               -- of the hub that has the turn
+    lease_until bigint not null,             -- after this time it is taken for dead
+    connected_since bigint,                  -- null: it does not stand
+    last_frame_at bigint,
+    connects bigint not null default 0,      -- how often it was made
+    reason text                              -- why it does not stand: `code: message`
+);
+
 create table secrets (
     connection_id text not null,
-    name text not null,                      -- property of the connector's configuration
-    sealed bytea not null,                   -- nonce, ciphertext and tag; see secrets.rs
+    name text not null,                      -- property of the connector's configuration; with a colon: the hub's own (oauth2:refresh_token)
+    sealed bytea not null,                   -- key, nonce, ciphertext and tag; see secrets.rs
     updated_at bigint not null,
     primary key (connection_id, name)
+);
+
+-- Keys that secrets are sealed with. They stand here sealed themselves, with master keys that are not in the database.
+create table data_keys (
+    id text primary key not null,            -- sixteen hexadecimal digits; stands in front of all that is sealed with it
+    state text not null,                     -- current, or former while what was sealed with it is sealed anew
+    made_at bigint not null
+);
+create unique index data_keys_current on data_keys (state) where state = 'current'; -- there is one
+
+create table key_wraps (
+    key_id text not null,                    -- the data key
+    master_id text not null,                 -- the master key that opens it
+    sealed bytea not null,
+    primary key (key_id, master_id)
+);
+
+-- What a vendor granted to a connection by OAuth2. The tokens themselves stand in `secrets`, under names with a colon.
+create table authorisations (
+    connection_id text primary key not null,
+    generation bigint not null,                 -- rises with each new token, so that a late writer is refused; 0: none was given yet
+    granted_at bigint,                          -- when the newest token was given; null: never
+    expires_at bigint,                          -- when it ends; null: the vendor does not say
+    due_at bigint not null,                     -- when it is renewed, or tried again; 9223372036854775807: not by itself
+    failures bigint not null,                   -- tries in a row that the vendor did not answer as it should
+    reason text,                             -- why the last one failed
+    forced_at bigint,                        -- when a token that the vendor refused was last renewed for that reason
+    lease_token text,                        -- of whoever renews it: one at a time, of all hubs
+    lease_until bigint not null,                -- after this time that one is taken for dead
+    state bytea,                            -- SHA-256 of what the open link carries; null: no link is open
+    state_until bigint                          -- the link is good until then
+);
+create index authorisations_due on authorisations (due_at);         -- what is to be renewed
+create unique index authorisations_state on authorisations (state) where state is not null; -- whose link came back?
+
+-- What must be answered for: which secret was used for what, by the hour, who changed one, and who erased a person. Never a value, nothing personal.
+create table audit (
+    id text primary key not null,            -- aud_…
+    workspace_id text not null,
+    action text not null,                    -- secret.request, .verify, .compute, .token (uses), secret.set, .removed, .resealed; contact.erase
+    subject text not null,                   -- to what, by its id: cxn_…, con_…
+    secret text not null,                    -- name of the connection's secret; empty: it is about none
+    author text not null,                    -- who did it: cli:<user>, tok_…, hub; empty: it was used
+    hour bigint not null,                       -- of uses the beginning of the hour; of all else when
+    at bigint not null,                         -- the last of the hour
+    count bigint not null,                      -- how often
+    details text not null default '{}',      -- JSON: counts and the like
+    constraint audit_line unique (subject, secret, action, author, hour)
+);
+create index audit_workspace on audit (workspace_id, id);           -- the list
+
+-- How far old deliveries were packed and emptied, and whose turn that is: of several hubs on one database, one's.
+create table upkeep (
+    work text primary key not null,          -- packed, emptied; turn
+    reached text not null,                   -- deliveries up to this id are done
+    lease_token text,                        -- of the hub that has the turn
+    lease_until bigint not null                 -- after this time it is taken for dead
 );
 
 create table tokens (
@@ -75,14 +168,17 @@ create table deliveries (
     id text primary key not null,            -- dlv_…
     workspace_id text not null,
     connection_id text not null,
-    origin text not null,                    -- webhook or poll
+    origin text not null,                    -- webhook, poll, import or stream
     outcome text not null,                   -- accepted, duplicate, ignored, refused or dead
     reason text,                             -- why it was refused or is dead: `code: message`
-    request text,                            -- JSON: method, path, query, headers without credentials
-    body bytea compression lz4,                              -- byte for byte; null for duplicates
+    request text,                            -- JSON: method, path, query, headers without credentials; null when its time is over
+    body bytea compression lz4,                              -- byte for byte; null for duplicates, and when its time is over
+    packed bigint not null default 0,           -- 1: the body is deflated (RFC 1951)
     size bigint not null,                    -- bytes of the body
     received_at bigint not null,
-    fingerprint text                         -- of method, path, query and body, where the connector failed: the vendor will send the same again
+    fingerprint text,                        -- of method, path, query and body, where the connector failed: the vendor will send the same again
+    read_version text not null,              -- of the connector that read it last, as its manifest says
+    read_digest text not null                -- SHA-256 of its .wasm, hexadecimal
 );
 create index deliveries_connection on deliveries (connection_id, outcome, id); -- lists, sums, quota
 create index deliveries_dead on deliveries (workspace_id, id) where outcome = 'dead'; -- dead letters
@@ -116,6 +212,7 @@ create table contacts (
     city text,
     language text,
     said_at bigint not null,                  -- when it said so first: the vendor's time, else the time of receipt
+    reach bigint not null,                   -- what leads to the person: 0 nothing, 1 a company's switchboard, 2 the person
     merged_into text,                        -- the contact that shows the person: the oldest of all that are one; null: this one
     guarded bigint not null default 0,        -- 1: a person parted it from another; two such people are joined by no batch, only with all of it looked at
     created_at bigint not null,
@@ -174,6 +271,7 @@ create table questions (
     bits bigint not null,                   -- the odds that they are one person, in thousandths of a bit
     reasons text not null,                   -- JSON array, as in merges
     state text not null,                     -- open, yes, no, or never (no, and never ask about these people again)
+    asked_by text not null default 'rule',   -- rule, or link: what was made for the one was opened by the other
     asked_at bigint not null,
     answered_by text,
     answered_at bigint
@@ -222,6 +320,8 @@ create table leads (
     channel text not null,
     connection_id text not null,             -- where it came from
     source text not null,                    -- JSON: campaign, page, click ids
+    form text,                               -- the form that opened it: its own name
+    stage_at bigint not null,                -- since when it is in this stage
     responsible_id text,                     -- the sink's id of the user
     responsible_name text,                   -- null is shown as a fault
     next_contact_at bigint,                  -- null is shown as a fault
@@ -244,6 +344,7 @@ create table conversations (
     created_at bigint not null
 );
 create unique index conversations_key on conversations (connection_id, key);
+create index conversations_contact on conversations (contact_id);    -- a person's, to export and to erase
 
 create table interactions (
     id text primary key not null,            -- int_…
@@ -251,6 +352,7 @@ create table interactions (
     event_id text not null,                  -- the payload stands there; of a call: its newest step
     contact_id text not null,                -- who; follow merged_into
     lead_id text,                            -- null: it opened no lead (we called somebody unknown)
+    placed text,                             -- why it belongs to that lead: opened, joined or reopened, and the rule that said so: `joined:after a month`
     conversation_id text,
     connection_id text not null,
     kind text not null,
@@ -276,9 +378,9 @@ create table outbox (
     workspace_id text not null,
     connection_id text not null,             -- who carries it out
     lane text not null,                      -- lead_… or cnv_…: order is kept within it
-    kind text not null,                      -- lead.upsert, interaction.add or message.send
-    subject_id text not null,                -- the lead or interaction that it is about
-    payload text,                            -- JSON for message.send; null: made from the subject
+    kind text not null,                      -- lead.upsert, interaction.add, message.send, call.start, person.merged or person.unmerged
+    subject_id text not null,                -- the lead, interaction or merge that it is about
+    payload text,                            -- JSON for message.send and call.start; of person.…: which leads the other person has; null: made from the subject
     state text not null,                     -- pending, delivered, superseded or dead
     attempts bigint not null,                -- tries so far: after one it may have been carried out
     failures bigint not null default 0,      -- of these, what speaks against the row itself: after so many it is dead
@@ -288,6 +390,17 @@ create table outbox (
 );
 create index outbox_lane on outbox (connection_id, lane, state, id); -- what a lane holds
 create index outbox_state on outbox (workspace_id, state, id);       -- lists, dead letters
+
+-- Wishes that must come true once, however often they are made: messages and calls with a key of the one who asks.
+create table idempotency_keys (
+    workspace_id text not null,
+    key text not null,                       -- api:… and cli:… as a caller gave it, alert:… the hub's own
+    fingerprint text not null,               -- SHA-256 of what was asked: another wish under the same key is refused
+    outbox_id text not null,                 -- what became of it
+    created_at bigint not null,
+    primary key (workspace_id, key)
+);
+create index idempotency_keys_age on idempotency_keys (created_at); -- old ones are forgotten
 
 -- One row for each lane that has something to do: who serves it and when it is due.
 create table lanes (
@@ -312,6 +425,43 @@ create table holds (
     reason text not null                     -- code: message
 );
 
+-- Versions of connectors that are left alone in a connection, because they trapped or ran into their limits again and again there.
+create table quarantines (
+    connection_id text primary key not null,
+    digest text not null,                    -- of the .wasm: another version knows nothing of it
+    version text not null,                   -- the same for people
+    since bigint not null,
+    until bigint not null,                 -- it is not called before; then one call finds out
+    rounds bigint not null,                -- how often it was found no better: the wait doubles
+    reason text not null                     -- code: message
+);
+
+-- What vendors were told of where to post, for connections whose vendor takes that by its API.
+create table registrations (
+    connection_id text primary key not null,
+    url text,                                -- the address that stands at the vendor, as far as is known; null: none of ours
+    told_for bigint,                        -- updated_at of the connection when the vendor was last asked: a later one is told anew
+    checked_at bigint,                      -- when the vendor last agreed; null: never yet
+    set_at bigint,                          -- when it was last told
+    failures bigint not null,               -- tries in a row that failed
+    reason text,                             -- why the last one failed: code: message
+    trouble text,                            -- what the vendor says went wrong with its last delivery
+    due_at bigint not null,                 -- when it is asked next
+    turn bigint not null,                   -- rises when a try begins and when it ends: a late worker's writes are refused by it
+    lease_until bigint not null             -- until when somebody asks; in the past: nobody does
+);
+
+-- The last other version of a connector that a hub noticed in its folder, and whether it took over in a connection.
+create table shadows (
+    connection_id text primary key not null,
+    version text not null,                   -- as its manifest says
+    digest text not null,                    -- SHA-256 of its .wasm, hexadecimal
+    verdict text not null,                   -- taken or refused
+    reason text,                             -- why it was refused
+    at bigint not null,
+    seen text not null                       -- JSON: what it reads differently of what came in last, by delivery and place
+);
+
 -- What was used of vendors' rate limits: by all hubs on PostgreSQL; on SQLite, which has one hub, the days alone.
 create table rate_limits (
     name text primary key not null,          -- whose limit, and which: `cxn_… 2/1 s, 50`
@@ -323,7 +473,7 @@ create table rate_limits (
 create table alerts (
     id text primary key not null,            -- alr_…; also the webhook's id
     connection_id text not null,
-    kind text not null,                      -- authorisation, down, waiting, failing or silent
+    kind text not null,                      -- authorisation, quarantined, down, waiting, failing or silent
     since bigint not null,
     reason text not null,                    -- for people
     ended_at bigint,                         -- null: it is open
@@ -354,14 +504,23 @@ create index attempts_outbox on attempts (outbox_id, id);
 
 create table external_refs (
     connection_id text not null,             -- the sink
-    kind text not null,                      -- lead or interaction
+    kind text not null,                      -- lead, interaction, message or call; parted: a lead's record that stayed with another person
     local_id text not null,
     remote_id text not null,
     details text not null,                   -- JSON: what the last receipt said; the connection's own memory of the record
-    created_at bigint not null,
+    written bigint not null default 1,     -- 0: it was only read, by an import
+    created_at bigint not null,              -- since when that is our record\'s
     primary key (connection_id, kind, local_id)
 );
 create index external_refs_remote on external_refs (connection_id, kind, remote_id); -- what the sink tells us about
+
+-- What each source says of the fields of a lead: what people changed there, and what the hub wrote.
+create table lead_sayings (
+    lead_id text not null,
+    source text not null,                    -- the connection whose record says so; hub: people here
+    says text not null,                      -- JSON by field, as `rules/conflict` has it
+    primary key (lead_id, source)
+);
 
 create table connector_state (
     connection_id text not null,
@@ -369,4 +528,46 @@ create table connector_state (
     value bytea not null,
     expires_at bigint,                       -- null: never
     primary key (connection_id, key)
+);
+
+-- Deep links and QR codes: whoever opens one in a messenger is tied to whom it was made for.
+create table links (
+    id text primary key not null,            -- lnk_…
+    workspace_id text not null,
+    connection_id text not null,             -- the messenger's
+    token text not null,                     -- what the link carries and the event brings back; it opens nothing but a chat
+    contact_id text,                         -- made for this contact, which has the identity `link:lnk_…` for it
+    lead_id text,                            -- and for this lead of theirs
+    visitor text,                            -- made for a site's visitor: the handle by which its forms name them
+    source text not null,                    -- JSON: campaign, page
+    text text not null,                      -- what the chat opens with
+    uses bigint,                            -- how often it may be used; null: as often as anybody likes
+    used bigint not null,
+    created_at bigint not null,
+    expires_at bigint,
+    revoked_at bigint
+);
+create unique index links_token on links (token);                   -- "what did this message bring back?"
+create index links_workspace on links (workspace_id, id);           -- the list
+create index links_contact on links (contact_id) where contact_id is not null; -- a person's, to erase
+
+-- Who opened which link.
+create table link_uses (
+    link_id text not null,
+    event_id text not null,                  -- the event that carried the token
+    contact_id text not null,
+    at bigint not null,
+    primary key (link_id, event_id)
+);
+create index link_uses_contact on link_uses (contact_id);           -- a person's, to erase
+
+-- What somebody said by hand is to be shown of a person, whatever sources say.
+create table pins (
+    contact_id text not null,                -- of the person when it was pinned; it goes with this contact when people are parted
+    field text not null,                     -- name, company, city or language
+    workspace_id text not null,
+    value text not null,
+    author text not null,
+    at bigint not null,
+    primary key (contact_id, field)
 );

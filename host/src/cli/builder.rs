@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::toolchain::{self, PROFILE, TARGET, ToolError};
+use crate::cli::toolchain::{self, PROFILE, TARGET, ToolError};
 
 /// What every connector is built from, beside its own folder.
 const SHARED: [&str; 5] = ["sdk", "schemas", "Cargo.lock", "Cargo.toml", ".cargo"];
@@ -50,7 +50,7 @@ impl BuildError {
             Self::Tool(error @ ToolError::Missing { .. }) => {
                 format!("{}; or put ready .wasm files into the connectors' folder and use --no-build", error.cure())
             }
-            Self::Tool(error @ (ToolError::NoTarget | ToolError::Target { .. })) => error.cure(),
+            Self::Tool(error @ (ToolError::NoTarget | ToolError::Target { .. } | ToolError::Language { .. })) => error.cure(),
             Self::Tool(ToolError::Cargo) | Self::Nothing(_) => {
                 format!("`cargo build --profile {PROFILE} --target {TARGET} -p <connector>` repeats it; --no-build starts without building")
             }

@@ -38,6 +38,9 @@ pub enum ToolError {
     /// The target cannot be installed.
     #[error("Rust's target {TARGET} is not installed, and `rustup target add {TARGET}` failed: {reason}")]
     Target { reason: String },
+    /// The tools of another language are not there, or did not do it.
+    #[error("{said}")]
+    Language { said: String, cure: String },
     /// The build failed; cargo said why.
     #[error("cargo could not build it: its messages stand above")]
     Cargo,
@@ -56,6 +59,7 @@ impl ToolError {
             Self::NoTarget | Self::Target { .. } => {
                 format!("run `rustup target add {TARGET}` (or install your distribution's package for that target), then try again")
             }
+            Self::Language { cure, .. } => cure.clone(),
             Self::Cargo => format!("`cargo build --profile {PROFILE} --target {TARGET}` repeats it"),
         }
     }

@@ -1,0 +1,110 @@
+//! What stood in a sink's record before the hub wrote into it. Its people may have changed it since the record last told: then the write went
+//! over a word of which nobody had heard.
+
+use patchbay_schemas::command::Before;
+use patchbay_schemas::{EventBody, Extra, RecordAction, RecordChange};
+
+use super::Sender;
+use super::carry::Carry;
+use crate::committer::DELIVERY_SHARD;
+use crate::plugin::Event;
+use crate::reading;
+use crate::registry::Running;
+use crate::rules::conflict::{Field, Heard, Stood, Telling, hear};
+use crate::rules::ingest::{Intake, Way};
+use crate::store::StoreError;
+use crate::store::outbox::{Told, Waiting};
+
+/// The detail of a receipt that holds it.
+const BEFORE: &str = "before";
+
+/// A receipt's details as they are kept, and what stood in the record before. The latter is nothing that a connector is to remember.
+pub(super) fn apart(details: String) -> (String, Option<Before>) {
+    let read = |text: &str| -> Option<(String, Before)> {
+        let mut details: Extra = serde_json::from_str(text).ok()?;
+        let before = serde_json::from_value(details.remove(BEFORE)?).ok()?;
+        Some((serde_json::to_string(&details).ok()?, before))
+    };
+    match read(&details) {
+        Some((details, before)) => (details, Some(before)),
+        None => (details, None),
+    }
+}
+
+/// What stood in the record, as the rules take it.
+pub(super) fn stood(before: Before) -> Stood {
+    let named = |it: &String| Field::ALL.into_iter().find(|field| field.as_str() == it);
+    let written = before.written.map(|it| it.iter().filter_map(named).collect());
+    Stood { at: before.at, fields: before.fields, written }
+}
+
+impl<C: Carry> Sender<C> {
+    /// Takes a word of which nobody had heard, as if the record had told it before it was written.
+    pub(super) async fn hear_before(
+        &self,
+        running: &Running,
+        row: &Waiting,
+        told: &Told,
+        remote: &str,
+        before: &Before,
+    ) -> Result<(), StoreError> {
+        let (store, now, retried) = (&self.hub.store, self.hub.store.clock.now(), told.writing.retried);
+        let telling = if retried { Telling::BeforeAgain } else { Telling::Before };
+        let heard = Heard { changed_at: before.at, heard_at: now, telling };
+        let mut sources = store.sources(told.lead).await?;
+        // Most often nobody changed anything, and then nothing is to be kept of it. By whom a word is trusted matters to the lead alone.
+        let source = running.connection.id.to_string();
+        if !hear(&mut sources, &source, &before.fields, &told.writing.fields, heard, &[]).changed {
+            return Ok(());
+        }
+        // A record that was found just now is heard of when it tells of itself.
+        if store.reference(running.connection.id, "lead", &told.lead.to_string()).await?.is_none() {
+            return Ok(());
+        }
+        let record = RecordChange {
+            entity: "lead".to_owned(),
+            action: RecordAction::Updated,
+            external_id: remote.to_owned(),
+            lead: Some(told.lead.to_string()),
+            fields: before.fields.clone(),
+            extra: Extra::default(),
+        };
+        let body = EventBody::Record(record);
+        let payload = body.payload().map_err(|error| StoreError::Database(sqlx::Error::Encode(Box::new(error))))?;
+        let event = Event {
+            id: format!("before:{}:{}", row.id, row.attempts),
+            kind: body.kind().to_owned(),
+            occurred_at_ms: u64::try_from(before.at.as_millisecond()).ok(),
+            payload: payload.clone(),
+        };
+        let intake = Intake {
+            id: store.ids.next(),
+            origin: running.origin.clone(),
+            way: Way::Receipt { retried },
+            request: None,
+            body: payload.into_bytes(),
+            fingerprint: None,
+            received_at: now,
+            reading: reading::events(vec![event]),
+            cursor: None,
+        };
+        store.ingest(&[intake], &self.hub.registry.current().contexts, DELIVERY_SHARD).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stood_there_before_is_taken_out_of_what_a_connector_remembers() {
+        let details = r#"{"before":{"at":"2026-03-14T09:26:53Z","fields":{"title":"Theirs"}},"url":"https://crm.example/7"}"#;
+        let (kept, before) = apart(details.to_owned());
+        assert_eq!(kept, r#"{"url":"https://crm.example/7"}"#);
+        assert_eq!(before.unwrap().fields.title.as_deref(), Some("Theirs"));
+        for other in ["{}", r#"{"before":7}"#, "[]", "no JSON"] {
+            assert_eq!(apart(other.to_owned()), (other.to_owned(), None));
+        }
+    }
+}
