@@ -5,8 +5,6 @@ use patchbay_sdk::host::state;
 use patchbay_sdk::json::{self, Object};
 use patchbay_sdk::{Failure, http};
 
-use crate::form;
-
 /// The outside.
 pub trait Hub {
     /// Posts a signed document to a path of Mango's API: the HTTP status and the body of the answer.
@@ -28,7 +26,8 @@ impl Hub for Host {
         // Neither the key nor the salt is ever seen here: the host hashes them, and puts the key into the body.
         let secret = |name: &str| Part::Secret(name.to_owned());
         let sign = digest("sha256", &[secret("vpbx_api_key"), Part::Bytes(text.clone().into_bytes()), secret("vpbx_api_salt")])?;
-        let body = ["sign=", &form::in_hex(&sign), "&json=", &form::encoded(&text)].concat();
+        let json: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let body = ["sign=", &hex::encode(sign), "&json=", &json].concat();
         let call = http::post("api", path).body("application/x-www-form-urlencoded", body.into_bytes());
         let answer = call.timeout_ms(timeout_ms).send()?;
         Ok((answer.status, answer.body))

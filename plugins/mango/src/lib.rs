@@ -4,7 +4,6 @@ pub mod answer;
 pub mod check;
 pub mod config;
 pub mod deliver;
-pub mod form;
 pub mod hub;
 pub mod leg;
 pub mod map;
@@ -27,7 +26,7 @@ use crate::hub::Host;
 pub struct Mango;
 
 impl Connector for Mango {
-    const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
+    const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend, CommandKind::CallStart];
 
     fn webhook(request: Request) -> Result<Reply, Failure> {
         let event = map::event(&mut Host, &config()?, &request.path, &request.body)?;
@@ -36,7 +35,10 @@ impl Connector for Mango {
 
     fn execute(command: Command) -> Result<Receipt, Failure> {
         match command.body {
-            CommandBody::MessageSend(message) => deliver::deliver(&mut Host, &config()?, &command.idempotency_key, &message),
+            CommandBody::MessageSend(message) => {
+                deliver::deliver(&mut Host, &command.idempotency_key, send::message(&config()?, &message)?)
+            }
+            CommandBody::CallStart(call) => deliver::deliver(&mut Host, &command.idempotency_key, send::call(&config()?, &call)?),
             other => Err(Failure::never("mango.command", ["a PBX cannot do `", other.kind(), "`"].concat())),
         }
     }

@@ -5,7 +5,7 @@ use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::Event;
 
 use crate::config::Config;
-use crate::form;
+use crate::deliver;
 use crate::hub::Hub;
 use crate::leg::Leg;
 use crate::notice;
@@ -20,12 +20,16 @@ const REMEMBERED_MS: u64 = 6 * 60 * 60 * 1000;
 /// The event that a notification is. None: it tells nothing new.
 pub fn event(hub: &mut impl Hub, config: &Config, path: &str, body: &[u8]) -> Result<Option<Event>, Failure> {
     let wrong = |what: &str| Failure::never("mango.body", what);
-    let text = form::field(body, "json").ok_or_else(|| wrong("the form has no field `json`"))?;
-    let document = Node::parse(&text).map_err(|error| wrong(&["the field `json` is ", &error.to_string()].concat()))?;
+    // `vpbx_api_key`, `sign` and `json`.
+    let text = form_urlencoded::parse(body).find(|it| it.0 == "json").ok_or_else(|| wrong("the form has no field `json`"))?.1;
+    let document = Node::parse(text.as_bytes()).map_err(|error| wrong(&["the field `json` is ", &error.to_string()].concat()))?;
     let mut fields = document.object().ok_or_else(|| wrong("the field `json` is not an object"))?;
     match kind(path, &fields) {
         "call" => {
             let leg = Leg::take(&mut fields).ok_or_else(|| wrong("a call has neither `entry_id` nor `call_id`"))?;
+            if let Some(command) = fields.peek_text("command_id").filter(|it| is_ours(it)) {
+                deliver::is_done(hub, command)?;
+            }
             step(hub, config, &leg, fields)
         }
         "summary" => {
@@ -69,6 +73,11 @@ fn kind<'a>(path: &'a str, fields: &Object) -> &'a str {
     } else {
         "event"
     }
+}
+
+/// True for an id of the hub's outbox: commands that others gave are nothing to us.
+fn is_ours(command_id: &str) -> bool {
+    command_id.len() <= 64 && command_id.strip_prefix("out_").is_some_and(|it| it.bytes().all(|it| it.is_ascii_alphanumeric()))
 }
 
 fn is_name(text: &str) -> bool {

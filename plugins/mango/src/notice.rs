@@ -2,7 +2,7 @@
 
 use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::event::EventBody;
-use patchbay_sdk::schemas::{Event, MessageStatus, Notice, StatusChange};
+use patchbay_sdk::schemas::{Direction, Event, MessageStatus, Notice, StatusChange};
 
 use crate::party::{int, person, word};
 use crate::report::moment;
@@ -49,6 +49,6 @@ pub fn sms(mut fields: Object) -> Option<Event> {
     };
     let id = ["sms:", &message_id, ":", name].concat();
     let error = (reason != DONE).then(|| reason.to_string());
-    let change = StatusChange { message_id, status, error, person: None, extra: fields.rest() };
+    let change = StatusChange { message_id, status, error, direction: Direction::Out, person: None, extra: fields.rest() };
     Some(Event { id, occurred_at, body: EventBody::Status(change) })
 }

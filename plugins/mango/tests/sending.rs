@@ -3,8 +3,9 @@
 use mango::check::check;
 use mango::config::Config;
 use mango::deliver::deliver;
+use mango::{map, send};
 use patchbay_sdk::schemas::Receipt;
-use patchbay_sdk::schemas::command::MessageSend;
+use patchbay_sdk::schemas::command::{CallStart, MessageSend};
 use patchbay_sdk::{Failure, Retry};
 use serde_json::{Value, json};
 
@@ -14,17 +15,22 @@ fn config() -> Config {
     Config { extension: Some("101".to_owned()), sms_sender: Some("SHOP".to_owned()), ..Config::default() }
 }
 
-fn send(hub: &mut Fake, config: &Config, mut message: Value) -> Result<Receipt, Failure> {
+fn sent(hub: &mut Fake, config: &Config, mut message: Value) -> Result<Receipt, Failure> {
     if message.get("conversation").is_none() {
         message["conversation"] = json!({ "key": "79123456789" });
     }
     let message: MessageSend = serde_json::from_value(message).expect("a message");
-    deliver(hub, config, "out_1", &message)
+    deliver(hub, "out_1", send::message(config, &message)?)
+}
+
+fn called(hub: &mut Fake, config: &Config, call: Value) -> Result<Receipt, Failure> {
+    let call: CallStart = serde_json::from_value(call).expect("a call");
+    deliver(hub, "out_1", send::call(config, &call)?)
 }
 
 fn asked(message: Value) -> (String, Value) {
     let mut hub = Fake::answering([(200, json!({ "result": 1000 }))]);
-    send(&mut hub, &config(), message).expect("done");
+    sent(&mut hub, &config(), message).expect("done");
     hub.vendor.asked.remove(0)
 }
 
@@ -41,10 +47,34 @@ fn a_text_is_an_sms_on_behalf_of_an_employee() {
 
 #[test]
 fn a_call_back_rings_at_the_employee_and_then_at_the_customer() {
+    let mut hub = Fake::answering([(200, json!({ "result": 1000 }))]);
+    called(&mut hub, &config(), json!({ "number": "+79123456789" })).expect("done");
     let wanted = json!({ "command_id": "out_1", "from": { "extension": "101" }, "to_number": "79123456789" });
-    assert_eq!(asked(command(json!({ "type": "callback" }))), ("/vpbx/commands/callback".to_owned(), wanted));
-    let (_, named) = asked(command(json!({ "type": "callback", "extension": "205", "line": "74951234567" })));
+    assert_eq!(hub.vendor.asked, [("/vpbx/commands/callback".to_owned(), wanted)]);
+    let mut hub = Fake::answering([(200, json!({ "result": 1000 }))]);
+    called(&mut hub, &config(), json!({ "number": "79123456789", "extension": "205", "line": "+74951234567" })).expect("done");
+    let named = &hub.vendor.asked[0].1;
     assert_eq!((named["from"]["extension"].as_str(), named["line_number"].as_str()), (Some("205"), Some("74951234567")));
+}
+
+#[test]
+fn a_call_whose_answer_was_lost_is_not_made_again_once_mango_told_of_it() {
+    let mut hub = Fake::default();
+    let call = json!({ "number": "79123456789" });
+    assert_eq!(called(&mut hub, &config(), call.clone()).expect_err("no answer").retry, Retry::Later);
+    let step = json!({ "entry_id": "e1", "call_id": "c1", "seq": 1, "call_state": "Appeared", "timestamp": 1_760_000_000, "command_id": "out_1",
+        "from": { "extension": "101" }, "to": { "number": "79123456789" } });
+    map::event(&mut hub, &config(), "/events/call", notification(&step).as_bytes()).expect("a step");
+    assert_eq!(called(&mut hub, &config(), call).expect("it rang already").remote_id.as_deref(), Some("out_1"));
+    assert_eq!(hub.vendor.asked.len(), 1);
+    // Commands of others are nothing to us.
+    let other = json!({ "entry_id": "e2", "call_id": "c2", "seq": 1, "call_state": "Appeared", "command_id": "crm-7" });
+    map::event(&mut hub, &config(), "/events/call", notification(&other).as_bytes()).expect("a step");
+    assert!(!hub.notes.keys().any(|it| it.contains("crm-7")), "{:?}", hub.notes);
+}
+
+fn notification(document: &Value) -> String {
+    form_urlencoded::Serializer::new(String::new()).append_pair("json", &document.to_string()).finish()
 }
 
 #[test]
@@ -59,7 +89,7 @@ fn what_mango_would_refuse_is_refused_before_it_is_asked() {
     let nobody = Config::default();
     for (config, message, code) in [
         (&nobody, json!({ "text": "x" }), "mango.extension"),
-        (&nobody, command(json!({ "type": "callback" })), "mango.extension"),
+        (&config(), command(json!({ "type": "callback" })), "mango.message"),
         (&config(), json!({ "text": "я".repeat(269) }), "mango.too_long"),
         (&config(), json!({ "text": "x".repeat(613) }), "mango.too_long"),
         (&config(), json!({}), "mango.empty"),
@@ -69,8 +99,16 @@ fn what_mango_would_refuse_is_refused_before_it_is_asked() {
         (&config(), command(json!({ "type": "hangup" })), "mango.hangup"),
     ] {
         let mut hub = Fake::default();
-        let failure = send(&mut hub, config, message.clone()).expect_err(code);
+        let failure = sent(&mut hub, config, message.clone()).expect_err(code);
         assert_eq!((failure.code.as_str(), failure.retry), (code, Retry::Never), "{message}");
+        assert!(hub.vendor.asked.is_empty());
+    }
+    for (config, call, code) in
+        [(&nobody, json!({ "number": "79123456789" }), "mango.extension"), (&config(), json!({ "number": "the boss" }), "mango.number")]
+    {
+        let mut hub = Fake::default();
+        let failure = called(&mut hub, config, call).expect_err(code);
+        assert_eq!((failure.code.as_str(), failure.retry), (code, Retry::Never));
         assert!(hub.vendor.asked.is_empty());
     }
 }
@@ -78,9 +116,9 @@ fn what_mango_would_refuse_is_refused_before_it_is_asked() {
 #[test]
 fn a_repeat_after_success_does_nothing() {
     let mut hub = Fake::answering([(200, json!({ "result": 1000 }))]);
-    let first = send(&mut hub, &config(), json!({ "text": "x" })).expect("done");
+    let first = sent(&mut hub, &config(), json!({ "text": "x" })).expect("done");
     assert_eq!(first.remote_id.as_deref(), Some("out_1"));
-    assert_eq!(send(&mut hub, &config(), json!({ "text": "x" })), Ok(first));
+    assert_eq!(sent(&mut hub, &config(), json!({ "text": "x" })), Ok(first));
     assert_eq!(hub.vendor.asked.len(), 1);
 }
 
@@ -113,7 +151,7 @@ fn each_answer_has_a_code_and_a_verdict() {
         (502, json!("<html>"), "mango.unavailable", Retry::Later),
     ] {
         let mut hub = Fake::answering([(status, body.clone())]);
-        let failure = send(&mut hub, &config(), json!({ "text": "x" })).expect_err(code);
+        let failure = sent(&mut hub, &config(), json!({ "text": "x" })).expect_err(code);
         assert_eq!((failure.code.as_str(), failure.retry), (code, retry), "{status} {body}");
         assert!(hub.notes.is_empty());
     }

@@ -62,6 +62,11 @@ impl<'a> Client<'a> {
         self.ask(Ask { method: "GET", path: path.to_owned(), body: Vec::new() })
     }
 
+    /// An answer as it came, whatever its status.
+    pub fn raw(self, ask: Ask) -> Result<Answer, Failure> {
+        (self.transport)(ask)
+    }
+
     fn ask(self, ask: Ask) -> Result<Value, Failure> {
         let answer = (self.transport)(ask)?;
         if answer.status != 200 {

@@ -14,6 +14,8 @@ pub struct Config {
     pub database: String,
     /// What to do when somebody deleted the record in Odoo.
     pub deleted: Deleted,
+    /// What to do when two people turn out to be one.
+    pub merge: Merge,
     /// `auto`, `lead` or `opportunity`.
     pub record_type: String,
     /// Odoo's stage of an interest, `won`, `lost`, or empty.
@@ -47,12 +49,22 @@ pub enum Deleted {
     Stop,
 }
 
+/// What to do when two people turn out to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// Write a note into each record.
+    Note,
+    /// Have Odoo merge their open records, too.
+    Opportunities,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             base_url: String::new(),
             database: String::new(),
             deleted: Deleted::Recreate,
+            merge: Merge::Note,
             record_type: "auto".to_owned(),
             stage_interest: String::new(),
             stage_lead: String::new(),
@@ -94,6 +106,11 @@ impl Config {
             None | Some("recreate") => Deleted::Recreate,
             Some("stop") => Deleted::Stop,
             Some(_) => return Err(wrong("deleted")),
+        };
+        config.merge = match settings.get("merge").and_then(Node::as_str) {
+            None | Some("note") => Merge::Note,
+            Some("opportunities") => Merge::Opportunities,
+            Some(_) => return Err(wrong("merge")),
         };
         config.channel_as_source = !matches!(settings.get("channel_as_source"), Some(Node::Bool(false)));
         if let Some(Node::Object(users)) = settings.get("users") {

@@ -2,17 +2,19 @@
 
 use patchbay_sdk::Failure;
 use patchbay_sdk::json::Node;
+use patchbay_sdk::schemas::Extra;
 use serde_json::Value;
 
 use crate::ask::{arguments, texts};
 use crate::client::{Client, first_line, is_race, strange};
 use crate::config::Config;
+use crate::fields::Stored;
 use crate::lead::{Goal, Wanted, reference};
 
 /// A record to be made: columns and values of one line of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    columns: Vec<&'static str>,
+    columns: Vec<String>,
     values: Vec<String>,
 }
 
@@ -22,7 +24,7 @@ pub struct Loaded {
     /// Its id.
     pub id: i64,
     /// Fields that Odoo did not let the key's user fill.
-    pub left_out: Vec<&'static str>,
+    pub left_out: Vec<String>,
 }
 
 /// Fields that a lead can do without when the key's user may not make a new name.
@@ -31,37 +33,47 @@ const OPTIONAL: [&str; 4] = ["source_id", "medium_id", "campaign_id", "tag_ids"]
 impl Row {
     /// The line of a lead.
     #[must_use]
-    pub fn new(lead_id: &str, wanted: &Wanted, user: i64, config: &Config) -> Self {
+    pub fn new(lead_id: &str, wanted: &Wanted, user: i64, mapped: &Extra, written: &[(String, Stored)], config: &Config) -> Self {
         let mut row = Self { columns: Vec::new(), values: Vec::new() };
         row.push("id", reference(lead_id));
         for (field, text) in &wanted.texts {
             row.push(field, text.clone());
         }
-        row.push("description", wanted.description.clone());
+        if !mapped.contains_key("description") {
+            row.push("description", wanted.description.clone());
+        }
         for (field, _, name) in &wanted.named {
             row.push(field, name.clone());
         }
-        row.push("tag_ids", wanted.tags.join(","));
+        if !mapped.contains_key("tag_ids") {
+            row.push("tag_ids", wanted.tags.join(","));
+        }
         // An empty user is nobody; without the column it would be the key's own user.
-        row.push("user_id/.id", if user == 0 { String::new() } else { user.to_string() });
+        if !written.iter().any(|(field, _)| field == "user_id") {
+            row.push("user_id/.id", if user == 0 { String::new() } else { user.to_string() });
+        }
         // An empty stage would be none at all; without the column it is Odoo's first.
         if let Goal::Stage(name) = &wanted.goal {
             row.push("stage_id", name.clone());
         }
-        if config.record_type != "auto" {
+        if config.record_type != "auto" && !mapped.contains_key("type") {
             row.push("type", config.record_type.clone());
+        }
+        for (field, stored) in written {
+            let (column, cell) = stored.cell(field);
+            row.push(&column, cell);
         }
         row
     }
 
-    fn push(&mut self, column: &'static str, value: String) {
-        self.columns.push(column);
+    fn push(&mut self, column: &str, value: String) {
+        self.columns.push(column.to_owned());
         self.values.push(value);
     }
 
-    fn without(&self, left_out: &[&'static str]) -> Self {
-        let kept = self.columns.iter().zip(&self.values).filter(|(column, _)| !left_out.contains(*column));
-        let (columns, values) = kept.map(|(column, value)| (*column, value.clone())).unzip();
+    fn without(&self, left_out: &[String]) -> Self {
+        let kept = self.columns.iter().zip(&self.values).filter(|(column, _)| !left_out.contains(column));
+        let (columns, values) = kept.map(|(column, value)| (column.clone(), value.clone())).unzip();
         Self { columns, values }
     }
 }
@@ -84,8 +96,8 @@ fn load_one(client: Client<'_>, row: &Row) -> Result<Loaded, Failure> {
     loop {
         match import(client, &[&row.without(&left_out)])? {
             Answered::Ids(ids) => return Ok(Loaded { id: ids.first().copied().unwrap_or(0), left_out }),
-            Answered::Refused { field, text } => match OPTIONAL.iter().find(|it| **it == field && !left_out.contains(*it)) {
-                Some(optional) => left_out.push(*optional),
+            Answered::Refused { field, text } => match OPTIONAL.iter().find(|it| **it == field && !left_out.contains(&field)) {
+                Some(_) => left_out.push(field),
                 None => return Err(refused(&field, &text)),
             },
         }
@@ -98,12 +110,13 @@ enum Answered {
 }
 
 fn import(client: Client<'_>, rows: &[&Row]) -> Result<Answered, Failure> {
-    let columns = rows.first().map(|it| it.columns.as_slice()).unwrap_or_default();
+    let columns: Vec<&str> = rows.first().map(|it| it.columns.iter().map(String::as_str).collect()).unwrap_or_default();
     let data: Vec<Node> = rows.iter().map(|it| Node::List(it.values.iter().map(|it| it.as_str().into()).collect())).collect();
     let may_create = arguments(OPTIONAL.map(|it| (it, true.into())));
-    let context = arguments([("name_create_enabled_fields", may_create.into())]);
+    // Times are read in that zone; else it would be the user's.
+    let context = arguments([("name_create_enabled_fields", may_create.into()), ("tz", "UTC".into())]);
     let answer =
-        client.call("crm.lead", "load", arguments([("fields", texts(columns)), ("data", data.into()), ("context", context.into())]))?;
+        client.call("crm.lead", "load", arguments([("fields", texts(&columns)), ("data", data.into()), ("context", context.into())]))?;
     if let Some(ids) = answer["ids"].as_array() {
         let ids: Vec<i64> = ids.iter().filter_map(Value::as_i64).collect();
         return if ids.len() == rows.len() { Ok(Answered::Ids(ids)) } else { Err(strange("one id for each new record")) };

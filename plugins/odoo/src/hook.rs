@@ -3,11 +3,12 @@
 use patchbay_sdk::schemas::event::RecordFields;
 use patchbay_sdk::schemas::{Event, EventBody, Extra, RecordAction, RecordChange};
 use patchbay_sdk::{Failure, Request};
+use patchbay_sink::same;
 use serde_json::Value;
 
 use crate::client::text;
 use crate::payload::Record;
-use crate::{map, same, time};
+use crate::{map, time};
 
 /// Names of people and records are in the fields of their own, links are bare ids: only what needs no question becomes a field.
 const MAPPED: [&str; 6] = ["name", "contact_name", "phone", "email_from", "partner_name", "city"];
@@ -38,12 +39,15 @@ pub fn events(request: &Request) -> Result<Vec<Event>, Failure> {
             said.insert(key.clone(), value.clone());
         }
     }
-    let written = record.text("write_date");
+    let written = record.text("write_date").trim();
+    let occurred_at = time::parse(written);
+    // What is no time, or something longer, does not belong into an id.
+    let written = if occurred_at.is_some() { written } else { "" };
     let action = if deleted { RecordAction::Deleted } else { RecordAction::Changed };
     let word = if deleted { "deleted" } else { "hook" };
     Ok(vec![Event {
         id: format!("{word}:crm.lead:{id}:{written}:{}", same::print(&text(&said))),
-        occurred_at: time::parse(written),
-        body: EventBody::Record(RecordChange { entity: model, action, external_id: id.to_string(), fields, extra }),
+        occurred_at,
+        body: EventBody::Record(RecordChange { entity: model, action, external_id: id.to_string(), lead: None, fields, extra }),
     }])
 }

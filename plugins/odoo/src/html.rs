@@ -15,10 +15,12 @@ pub fn push(html: &mut String, text: &str) {
     }
 }
 
-/// Appends a line `label: text`, where there is a text.
+/// Appends a line `label: text` to a paragraph, where there is a text.
 pub fn line(html: &mut String, label: &str, text: &str) {
     if !text.trim().is_empty() {
-        html.push_str("<br>");
+        if !html.ends_with("<p>") {
+            html.push_str("<br>");
+        }
         push(html, label);
         html.push_str(": ");
         push(html, text.trim());

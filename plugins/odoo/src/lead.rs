@@ -3,12 +3,11 @@
 use patchbay_sdk::json::Object;
 use patchbay_sdk::schemas::lead::Lead;
 use patchbay_sdk::schemas::{Extra, IdentityKind, Stage, Temperature};
-use serde_json::Value;
+use patchbay_sink::{Wrote, identities, note, same};
 
 use crate::config::Config;
 use crate::html;
 use crate::payload::Record;
-use crate::same;
 
 /// What the record of a lead should say.
 #[derive(Debug, Clone)]
@@ -42,6 +41,8 @@ pub enum Goal {
     Won,
     /// Lost, for a reason.
     Lost(Option<String>),
+    /// Where the connection's mapping puts it, as a field like any other.
+    Mapped,
 }
 
 impl Goal {
@@ -71,6 +72,7 @@ impl Goal {
             Self::Stage(name) => record.0["active"] != false && record.link_name("stage_id") == name,
             Self::Won => record.text("won_status") == "won",
             Self::Lost(_) => record.text("won_status") == "lost",
+            Self::Mapped => true,
         }
     }
 }
@@ -87,6 +89,20 @@ pub fn reference(lead_id: &str) -> String {
     format!("patchbay.{lead_id}")
 }
 
+/// Our reference as it stands in the description of a lead's record, and of one that it was merged into.
+#[must_use]
+pub fn mark(lead_id: &str) -> String {
+    format!("Patchbay {lead_id}<")
+}
+
+/// The lead that a record's description says it was made for.
+#[must_use]
+pub fn referred(description: &str) -> Option<String> {
+    let (_, rest) = description.split_once("Patchbay lead_")?;
+    let id: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+    (!id.is_empty()).then(|| ["lead_", &id].concat())
+}
+
 /// A tag as Odoo can import it: a comma would make two of it.
 fn tag(text: &str) -> String {
     text.replace(',', " ").split_whitespace().collect::<Vec<_>>().join(" ")
@@ -95,10 +111,7 @@ fn tag(text: &str) -> String {
 /// What the record of this lead should say.
 #[must_use]
 pub fn wanted(lead: &Lead, config: &Config) -> Wanted {
-    let all = |kind: IdentityKind| -> Vec<String> {
-        lead.contact.identities.iter().filter(|it| it.kind == kind).map(|it| it.value.clone()).collect()
-    };
-    let (phones, emails) = (all(IdentityKind::Phone), all(IdentityKind::Email));
+    let (phones, emails) = (identities(lead, IdentityKind::Phone), identities(lead, IdentityKind::Email));
     let some = |it: &Option<String>| it.clone().unwrap_or_default();
     let utm = |key: &str| lead.source.origin.utm.get(key).map(|it| it.trim().to_owned()).unwrap_or_default();
     let mut source = utm("source");
@@ -123,33 +136,18 @@ pub fn wanted(lead: &Lead, config: &Config) -> Wanted {
         tags: lead.tags.iter().map(|it| tag(it)).filter(|it| !it.is_empty()).collect(),
         goal: Goal::of(&lead.stage, config),
         stage: lead.stage.name(),
-        description: description(lead, &phones, &emails),
+        description: description(lead),
         phones,
         emails,
     }
 }
 
 /// Where the lead came from, for people. The last line is our reference: it survives a merge in Odoo, the external id does not.
-fn description(lead: &Lead, phones: &[String], emails: &[String]) -> String {
+fn description(lead: &Lead) -> String {
     let mut html = String::from("<p>");
-    html::push(&mut html, "Channel: ");
-    html::push(&mut html, &lead.source.channel);
-    let origin = &lead.source.origin;
-    html::line(&mut html, "Page", origin.page.as_deref().unwrap_or(""));
-    html::line(&mut html, "Referrer", origin.referrer.as_deref().unwrap_or(""));
-    html::line(&mut html, "Called number", origin.line.as_deref().unwrap_or(""));
-    html::line(&mut html, "Link", origin.start.as_deref().unwrap_or(""));
-    for (key, value) in &origin.utm {
+    note::origin(lead, &mut |label, text| html::line(&mut html, label, text));
+    for (key, value) in &lead.source.origin.utm {
         html::line(&mut html, &format!("utm_{key}"), value);
-    }
-    for (key, value) in &origin.clicks {
-        html::line(&mut html, key, value);
-    }
-    for it in phones.iter().skip(1).chain(emails.iter().skip(1)) {
-        html::line(&mut html, "Also", it);
-    }
-    for it in lead.contact.identities.iter().filter(|it| it.kind == IdentityKind::Handle) {
-        html::line(&mut html, "Messenger", it.label.as_deref().unwrap_or(&it.value));
     }
     html.push_str("</p><p>Patchbay ");
     html::push(&mut html, &lead.id);
@@ -158,64 +156,44 @@ fn description(lead: &Lead, phones: &[String], emails: &[String]) -> String {
 }
 
 impl Wanted {
+    /// Without the fields that the connection's mapping fills.
+    #[must_use]
+    pub fn without(mut self, mapped: &Extra) -> Self {
+        self.texts.retain(|(field, _)| !mapped.contains_key(*field));
+        self.named.retain(|(field, _, _)| !mapped.contains_key(*field));
+        if mapped.contains_key("tag_ids") {
+            self.tags.clear();
+        }
+        if mapped.contains_key("stage_id") {
+            self.goal = Goal::Mapped;
+        }
+        self
+    }
+
     /// What the hub writes now, as fingerprints for the receipt: the next upsert sees from them what the hub changed since.
     #[must_use]
     pub fn prints(&self, user: &str, next: &str) -> Extra {
-        let mut prints = Extra::new();
         let texts = self.texts.iter().map(|(field, text)| (*field, text.as_str()));
         let named = self.named.iter().map(|(field, _, text)| (*field, text.as_str()));
-        for (field, text) in texts.chain(named).chain([("stage", self.stage), ("user", user), ("next", next)]) {
-            if !text.is_empty() {
-                prints.insert(field.to_owned(), Value::from(same::print(text)));
-            }
-        }
-        prints.insert("tags".to_owned(), self.tags.iter().map(|it| Value::from(same::print(it))).collect());
+        let mut prints = Wrote::prints(texts.chain(named).chain([("stage", self.stage), ("user", user), ("next", next)]));
+        prints.insert("tags".to_owned(), Wrote::list(&self.tags));
         prints
-    }
-}
-
-/// What the hub wrote the last time.
-#[derive(Debug, Clone, Copy)]
-pub struct Base<'a>(pub Option<&'a Extra>);
-
-impl<'a> Base<'a> {
-    /// From the memory that came with the command.
-    #[must_use]
-    pub fn of(known: &'a Extra) -> Self {
-        Self(known.get("wrote").and_then(Value::as_object))
-    }
-
-    /// Whether to write a value over one that stands in Odoo: when the hub changed it since it last wrote it;
-    /// when the hub never wrote it, only into an empty field.
-    #[must_use]
-    pub fn may_write(self, field: &str, ours: &str, theirs_is_empty: bool) -> bool {
-        match self.0.and_then(|it| it.get(field)) {
-            Some(print) => *print != same::print(ours),
-            None => theirs_is_empty,
-        }
-    }
-
-    /// Whether the hub wrote this tag before: then a person took it away.
-    #[must_use]
-    pub fn has_tag(self, tag: &str) -> bool {
-        let print = same::print(tag);
-        self.0.and_then(|it| it.get("tags")).and_then(Value::as_array).is_some_and(|it| it.iter().any(|it| *it == print))
     }
 }
 
 /// The plain fields of a record that have to change, without overwriting what people changed in Odoo.
 #[must_use]
-pub fn changes(wanted: &Wanted, record: &Record, base: Base<'_>) -> Object<'static> {
+pub fn changes(wanted: &Wanted, record: &Record, wrote: Wrote<'_>) -> Object<'static> {
     let mut changes = Object::default();
     for (field, ours) in &wanted.texts {
         let theirs = record.text(field);
         let equal = match *field {
             "phone" => same::phones(ours, theirs),
-            "email_from" => same::emails(ours, theirs),
+            "email_from" => same::words(ours, theirs),
             _ => ours == theirs,
         };
         let empty = theirs.is_empty() || (*field == "priority" && theirs == "0");
-        if !ours.is_empty() && !equal && base.may_write(field, ours, empty) {
+        if !ours.is_empty() && !equal && wrote.may_write(field, ours, empty) {
             changes.put(*field, ours.clone());
         }
     }

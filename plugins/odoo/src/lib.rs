@@ -5,15 +5,18 @@ pub mod check;
 pub mod client;
 pub mod config;
 pub mod create;
+pub mod fields;
 pub mod hook;
 pub mod html;
+pub mod import;
 pub mod lead;
 pub mod map;
+pub mod merge;
 pub mod next;
 pub mod note;
 pub mod payload;
+pub mod plan;
 pub mod poll;
-pub mod same;
 pub mod time;
 pub mod upsert;
 
@@ -24,13 +27,14 @@ use patchbay_sdk::serde_json::Value;
 use patchbay_sdk::{CommandKind, Connector, Failure, Page, Reply, Request, host};
 
 use client::{Ask, Client};
-use config::Config;
+use config::{Config, Merge};
 
 /// The connector.
 pub struct Odoo;
 
 impl Connector for Odoo {
-    const COMMANDS: &'static [CommandKind] = &[CommandKind::LeadUpsert, CommandKind::InteractionAdd];
+    const COMMANDS: &'static [CommandKind] =
+        &[CommandKind::LeadUpsert, CommandKind::InteractionAdd, CommandKind::LeadPlan, CommandKind::FieldsList];
 
     fn webhook(request: Request) -> Result<Reply, Failure> {
         Ok(Reply::ok(hook::events(&request)?))
@@ -71,8 +75,11 @@ pub fn execute_all(client: Client<'_>, config: &Config, batch: &[Command]) -> Ve
         .iter()
         .map(|it| match &it.body {
             CommandBody::LeadUpsert(_) => upserted.next().unwrap_or_else(|| Err(Failure::later("odoo.answer", "no result"))),
+            CommandBody::InteractionAdd(it) if config.merge == Merge::Opportunities && !it.same_person.is_empty() => merge::add(client, it),
             CommandBody::InteractionAdd(it) => note::add(client, it),
-            CommandBody::MessageSend(_) => Err(Failure::unsupported("message.send")),
+            CommandBody::LeadPlan(it) => plan::plan(client, config, it),
+            CommandBody::FieldsList(_) => fields::list(client),
+            other => Err(Failure::unsupported(other.kind())),
         })
         .collect()
 }

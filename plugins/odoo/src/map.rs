@@ -2,11 +2,12 @@
 
 use patchbay_sdk::schemas::event::RecordFields;
 use patchbay_sdk::schemas::{Event, EventBody, Extra, Identity, Name, Person, RecordAction, RecordChange, Responsible, Stage, Timestamp};
+use patchbay_sink::same;
 
 use crate::client::text;
 use crate::config::Config;
 use crate::payload::Record;
-use crate::{same, time};
+use crate::time;
 
 /// The event of a changed `crm.lead`. Its id holds the second of the change and a fingerprint of what it says:
 /// Odoo shows seconds only, and a planned activity changes what the record says without touching it.
@@ -24,13 +25,16 @@ pub fn changed(record: &Record, next: Option<Timestamp>, at: &str, config: &Conf
             entity: "crm.lead".to_owned(),
             action,
             external_id: record.id().to_string(),
+            lead: None,
             fields,
             extra,
         }),
     }
 }
 
-fn fields(record: &Record, next: Option<Timestamp>, config: &Config) -> RecordFields {
+/// What the record says in the hub's words. `next`: when its earliest planned activity is due.
+#[must_use]
+pub fn fields(record: &Record, next: Option<Timestamp>, config: &Config) -> RecordFields {
     let user = record.link("user_id");
     RecordFields {
         stage: stage(record, config),

@@ -2,24 +2,33 @@
 
 use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::command::InteractionAdd;
-use patchbay_sdk::schemas::interaction::{CallResult, Revision};
-use patchbay_sdk::schemas::{Detail, Direction, Extra, Interaction, Receipt};
-use serde_json::Value;
+use patchbay_sdk::schemas::{Interaction, Receipt};
+use patchbay_sink::{note, receipt};
 
 use crate::ask::{Search, arguments, ids, term};
-use crate::client::{Client, strange, text};
+use crate::client::{Client, strange};
 use crate::html;
 use crate::time;
 
-/// Adds the note. Its Message-Id is our id of the interaction, so that a second try sees the first one's note.
+/// Adds the note to the lead's record.
 pub fn add(client: Client<'_>, command: &InteractionAdd) -> Result<Receipt, Failure> {
-    let id: i64 = command.lead_remote_id.parse().map_err(|_| Failure::never("odoo.record_id", "that is no id of an Odoo record"))?;
+    write(client, command, record_id(&command.lead_remote_id)?)
+}
+
+/// The id of a record.
+pub fn record_id(text: &str) -> Result<i64, Failure> {
+    text.parse().map_err(|_| Failure::never("odoo.record_id", "that is no id of an Odoo record"))
+}
+
+/// Adds the note to this record. Its Message-Id is our id of the interaction, so that a second try sees the first one's note.
+pub fn write(client: Client<'_>, command: &InteractionAdd, id: i64) -> Result<Receipt, Failure> {
     let Some(interaction) = command.event.body.interaction() else {
         return Err(Failure::never("odoo.not_an_interaction", "only interactions become notes"));
     };
     let message_id = format!("<{}@patchbay>", command.interaction_id);
     if command.retried {
-        let domain = vec![term("message_id", "=", message_id.as_str()), term("model", "=", "crm.lead")];
+        // After a merge was taken back the other record has the same one.
+        let domain = vec![term("message_id", "=", message_id.as_str()), term("model", "=", "crm.lead"), term("res_id", "=", id)];
         if let Some(note) = client.search("mail.message", Search::new(domain, &["res_id"]).limit(1))?.first() {
             return Ok(receipt(note.id(), "found"));
         }
@@ -37,27 +46,15 @@ pub fn add(client: Client<'_>, command: &InteractionAdd) -> Result<Receipt, Fail
     posted[0].as_i64().map(|id| receipt(id, "created")).ok_or_else(|| strange("the id of the note"))
 }
 
-fn receipt(id: i64, how: &str) -> Receipt {
-    let mut details = Extra::new();
-    details.insert("result".to_owned(), Value::from(how));
-    Receipt { remote_id: Some(id.to_string()), details }
-}
-
 /// The note for people: a line that says what happened, then what was said.
 #[must_use]
 pub fn body(channel: &str, it: &Interaction) -> String {
     let mut html = String::from("<p><b>");
-    html::push(&mut html, channel);
-    html.push_str(": ");
-    html::push(&mut html, &headline(it));
+    html::push(&mut html, &note::headline(channel, it));
     html.push_str("</b>");
-    html::line(&mut html, "From", it.person.name.display().as_deref().unwrap_or(""));
-    let author = it.author.as_ref().and_then(|it| it.name.as_deref().or(it.id.as_deref()));
-    html::line(&mut html, "Answered by", author.unwrap_or(""));
-    detail(&mut html, it);
-    html::line(&mut html, "Page", it.source.page.as_deref().unwrap_or(""));
+    note::facts(it, &mut |label, text| html::line(&mut html, label, text));
     html.push_str("</p>");
-    if let Some(text) = it.text.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
+    if let Some(text) = note::said(it) {
         html.push_str("<p>");
         html::push(&mut html, text);
         html.push_str("</p>");
@@ -78,66 +75,4 @@ pub fn body(channel: &str, it: &Interaction) -> String {
         html.push_str("</p>");
     }
     html
-}
-
-fn headline(it: &Interaction) -> String {
-    let incoming = it.direction == Direction::In;
-    let word = match &it.detail {
-        Detail::Message(message) => match message.revision {
-            Some(Revision::Edited) => "message edited",
-            Some(Revision::Deleted) => "message deleted",
-            None if message.choice.is_some() => "button pressed",
-            None => "message",
-        },
-        Detail::Call(call) => match call.result {
-            Some(CallResult::Answered) => "call, answered",
-            Some(CallResult::Missed) => "call, missed",
-            Some(CallResult::Busy) => "call, busy",
-            Some(CallResult::Voicemail) => "call, voicemail",
-            Some(CallResult::Failed) => "call, failed",
-            None => "call",
-        },
-        Detail::Form(_) => "form",
-        Detail::Mail(_) => "e-mail",
-        Detail::Comment(_) => "comment",
-        Detail::Rating(_) => "rating",
-    };
-    format!("{} {word}", if incoming { "incoming" } else { "outgoing" })
-}
-
-fn detail(html: &mut String, it: &Interaction) {
-    let some = |it: &Option<String>| it.clone().unwrap_or_default();
-    match &it.detail {
-        Detail::Message(message) => html::line(html, "Forwarded from", &some(&message.forwarded_from)),
-        Detail::Call(call) => {
-            html::line(html, "Called number", it.source.line.as_deref().unwrap_or(""));
-            html::line(html, "Waited", &call.wait_s.map(seconds).unwrap_or_default());
-            html::line(html, "Talked", &call.talk_s.map(seconds).unwrap_or_default());
-            html::line(html, "Recording", &some(&call.recording));
-        }
-        Detail::Form(form) => {
-            html::line(html, "Form", &some(&form.name));
-            for (name, value) in &form.fields {
-                html::line(html, name, &value.as_str().map_or_else(|| text(value), str::to_owned));
-            }
-        }
-        Detail::Mail(mail) => {
-            html::line(html, "Subject", &some(&mail.subject));
-            html::line(html, "To", &mail.to.join(", "));
-        }
-        Detail::Comment(comment) => html::line(html, "Under", &some(&comment.post)),
-        Detail::Rating(rating) => {
-            let best = rating.max.map(|it| format!(" of {}", number(it))).unwrap_or_default();
-            html::line(html, "Score", &format!("{}{best}", number(rating.score)));
-        }
-    }
-}
-
-fn seconds(all: u32) -> String {
-    format!("{}:{:02}", all / 60, all % 60)
-}
-
-fn number(it: f64) -> String {
-    let number = text(&it);
-    number.strip_suffix(".0").map(str::to_owned).unwrap_or(number)
 }

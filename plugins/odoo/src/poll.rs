@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use patchbay_sdk::json::Node;
+use patchbay_sdk::schemas::manifest::IMPORT;
 use patchbay_sdk::schemas::{Event, Timestamp};
 use patchbay_sdk::{Failure, Page};
 
@@ -78,11 +79,14 @@ pub enum Phase {
     Activities,
 }
 
-/// One page. Without a cursor nothing is read: the connection begins now.
+/// One page; of an import where the cursor is one of those. Without a cursor nothing is read: the connection begins now, with the transactions that are still under way.
 pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u32, now: Timestamp) -> Result<Page, Failure> {
+    if let Some(import) = cursor.filter(|it| *it == IMPORT || it.contains("\"import\"")) {
+        return crate::import::page(client, config, import, limit);
+    }
     let Some(cursor) = cursor else {
         let top = newest(client, config)?;
-        let since = if top.is_empty() { "1970-01-01 00:00:00".to_owned() } else { time::later(&top, 1) };
+        let since = if top.is_empty() { "1970-01-01 00:00:00".to_owned() } else { time::later(&top, -OVERLAP_S) };
         return Ok(page(Vec::new(), &Cursor { since, top, seen_ms: now.as_millisecond(), ..Cursor::default() }));
     };
     let mut cursor = Cursor::parse(cursor)?;
@@ -167,7 +171,8 @@ fn activities(client: Client<'_>, config: &Config, cursor: &Cursor, limit: u32) 
     Ok((events, changed.last().map_or(cursor.after, Record::id), changed.len() >= limit as usize))
 }
 
-fn events(client: Client<'_>, config: &Config, records: &[Record], times: &BTreeMap<i64, &str>) -> Result<Vec<Event>, Failure> {
+/// The events of records; `times`: of those whose activities changed, when.
+pub fn events(client: Client<'_>, config: &Config, records: &[Record], times: &BTreeMap<i64, &str>) -> Result<Vec<Event>, Failure> {
     let due = due(client, config, records)?;
     Ok(records
         .iter()

@@ -5,38 +5,48 @@
 //! 3. An open one with the same phone or e-mail address or any one: as `new_record` of the command wants it.
 //! 4. A new one through `load` with the external id `patchbay.<lead>`. Odoo writes record and external id in one
 //!    transaction, so a second try after a lost answer finds the first one's record.
+//!
+//! What the connection's mapping says of a field is written instead of what stands in [`crate::lead`] for it, by the same rules.
 
 use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::command::{LeadUpsert, NewRecord};
 use patchbay_sdk::schemas::{Extra, Receipt, Timestamp};
 use patchbay_sdk::{Failure, Retry};
+use patchbay_sink::{Wrote, put_before, same};
 use serde_json::Value;
 
 use crate::ask::{Search, arguments, ids, term};
 use crate::client::{Client, RECORD_MISSING, strange};
 use crate::config::{Config, Deleted};
 use crate::create::{Row, load};
-use crate::lead::{Base, Goal, Wanted, changes, wanted};
+use crate::fields::{self, Stored, Types};
+use crate::lead::{Goal, Wanted, changes, mark, wanted};
 use crate::payload::{LEAD_FIELDS, Record};
-use crate::{next, same};
+use crate::{map, next, time};
 
 /// Carries out upserts. New records are made together: Odoo makes ten in little more than the time of two.
 pub fn upsert_all(client: Client<'_>, config: &Config, batch: &[&LeadUpsert]) -> Vec<Result<Receipt, Failure>> {
     let mut results: Vec<Option<Result<Receipt, Failure>>> = batch.iter().map(|_| None).collect();
     let mut waiting: Vec<(usize, Plan)> = Vec::new();
+    let types = match Types::of(client, batch.iter().flat_map(|it| it.fields.keys())) {
+        Ok(types) => types,
+        Err(failure) => return batch.iter().map(|_| Err(failure.clone())).collect(),
+    };
+    let mapped = types.names().filter(|it| !LEAD_FIELDS.contains(it));
+    let reads: Vec<&str> = LEAD_FIELDS.into_iter().chain(mapped).collect();
     for (index, upsert) in batch.iter().enumerate() {
-        let wanted = wanted(&upsert.lead, config);
+        let wanted = wanted(&upsert.lead, config).without(&upsert.fields);
         if waiting.iter().any(|(_, it)| it.is_about_the_same(&wanted)) {
             create(client, config, batch, &mut waiting, &mut results);
         }
-        match find(client, config, upsert, &wanted) {
+        match find(client, config, upsert, &wanted, &reads) {
             Err(failure) => results[index] = Some(Err(failure)),
             Ok(Found::Record(record, how)) => {
-                results[index] = Some(update(client, config, upsert, &wanted, &record, how).map_err(vanished));
+                results[index] = Some(update(client, config, upsert, &wanted, &types, &record, how).map_err(vanished));
             }
-            Ok(Found::Nothing) => match user(client, config, upsert) {
+            Ok(Found::Nothing) => match plan(client, config, upsert, wanted, &types) {
                 Err(failure) => results[index] = Some(Err(failure)),
-                Ok(user) => waiting.push((index, Plan { row: Row::new(&upsert.lead.id, &wanted, user, config), wanted, user })),
+                Ok(plan) => waiting.push((index, plan)),
             },
         }
     }
@@ -46,7 +56,7 @@ pub fn upsert_all(client: Client<'_>, config: &Config, batch: &[&LeadUpsert]) ->
 }
 
 /// Somebody deleted the record while it was written: the next try looks for it anew.
-fn vanished(failure: Failure) -> Failure {
+pub(crate) fn vanished(failure: Failure) -> Failure {
     if failure.code == RECORD_MISSING { Failure { retry: Retry::Later, ..failure } } else { failure }
 }
 
@@ -55,12 +65,27 @@ struct Plan {
     row: Row,
     wanted: Wanted,
     user: i64,
+    /// Mapped values that have no place in their field.
+    left_out: Vec<String>,
+}
+
+fn plan(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: Wanted, types: &Types) -> Result<Plan, Failure> {
+    let user = user(client, config, upsert)?;
+    let (mut written, mut left_out) = (Vec::new(), Vec::new());
+    for (field, value) in upsert.fields.iter().filter(|(_, value)| !value.is_null()) {
+        match Stored::of(client, config, types, field, value)? {
+            Ok(stored) => written.push((field.clone(), stored)),
+            Err(reason) => left_out.push(reason),
+        }
+    }
+    let row = Row::new(&upsert.lead.id, &wanted, user, &upsert.fields, &written, config);
+    Ok(Plan { row, wanted, user, left_out })
 }
 
 impl Plan {
     fn is_about_the_same(&self, other: &Wanted) -> bool {
         self.wanted.phones.iter().any(|it| other.phones.contains(it))
-            || self.wanted.emails.iter().any(|it| other.emails.iter().any(|other| same::emails(it, other)))
+            || self.wanted.emails.iter().any(|it| other.emails.iter().any(|other| same::words(it, other)))
     }
 }
 
@@ -83,11 +108,15 @@ fn create(
                 next::plan(client, config, loaded.id, at, plan.user, upsert.retried)?;
             }
             let mut receipt = receipt(config, upsert, &plan.wanted, loaded.id, "created");
-            if !loaded.left_out.is_empty() {
-                receipt.details.insert("left_out".to_owned(), Value::from(loaded.left_out.clone()));
-            }
+            leave_out(&mut receipt, [loaded.left_out, plan.left_out.clone()].concat());
             Ok(receipt)
         }));
+    }
+}
+
+fn leave_out(receipt: &mut Receipt, fields: Vec<String>) {
+    if !fields.is_empty() {
+        receipt.details.insert("left_out".to_owned(), Value::from(fields));
     }
 }
 
@@ -96,25 +125,25 @@ enum Found {
     Nothing,
 }
 
-fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wanted) -> Result<Found, Failure> {
+fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wanted, reads: &[&str]) -> Result<Found, Failure> {
     let mut vanished = false;
     if let Some(id) = upsert.remote_id.as_deref().and_then(|it| it.parse::<i64>().ok()) {
-        if let Some(record) = client.read("crm.lead", &[id], &LEAD_FIELDS)?.into_iter().next() {
+        if let Some(record) = client.read("crm.lead", &[id], reads)?.into_iter().next() {
             return Ok(Found::Record(record, "updated"));
         }
         vanished = true;
-        let mark = format!("Patchbay {}<", upsert.lead.id);
+        let mark = mark(&upsert.lead.id);
         let domain = vec![term("description", "ilike", mark.as_str())];
-        let search = Search::new(domain, &LEAD_FIELDS).order("id desc").limit(5).with_archived();
+        let search = Search::new(domain, reads).order("id desc").limit(5).with_archived();
         if let Some(record) = client.search("crm.lead", search)?.into_iter().find(|it| it.text("description").contains(&mark)) {
             return Ok(Found::Record(record, "merged"));
         }
     }
     let found = match upsert.new_record {
         NewRecord::Always => None,
-        NewRecord::UnlessOpen => same_person(client, wanted, true)?,
-        NewRecord::UnlessKnown => match same_person(client, wanted, true)? {
-            None => same_person(client, wanted, false)?,
+        NewRecord::UnlessOpen => same_person(client, wanted, true, reads)?,
+        NewRecord::UnlessKnown => match same_person(client, wanted, true, reads)? {
+            None => same_person(client, wanted, false, reads)?,
             open => open,
         },
     };
@@ -127,11 +156,16 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
     Ok(Found::Nothing)
 }
 
+/// What to ask Odoo for: the last eight digits, which stand in every way of writing a number.
+fn tail(phone: &str) -> Option<String> {
+    let digits = same::digits(phone);
+    (digits.len() >= 8).then(|| digits[digits.len() - 8..].to_owned())
+}
+
 /// The newest record of the person; of the open ones alone, or of all. Odoo compares phones without separators but with whatever prefix was typed,
 /// so it is asked for the last digits, and the whole numbers are compared here.
-fn same_person(client: Client<'_>, wanted: &Wanted, open: bool) -> Result<Option<Record>, Failure> {
-    let mut any: Vec<Node> =
-        wanted.phones.iter().filter_map(|it| same::tail(it)).map(|it| term("phone_mobile_search", "ilike", it)).collect();
+fn same_person(client: Client<'_>, wanted: &Wanted, open: bool, reads: &[&str]) -> Result<Option<Record>, Failure> {
+    let mut any: Vec<Node> = wanted.phones.iter().filter_map(|it| tail(it)).map(|it| term("phone_mobile_search", "ilike", it)).collect();
     if !wanted.emails.is_empty() {
         let emails: Vec<Node> = wanted.emails.iter().map(|it| it.trim().to_lowercase().into()).collect();
         any.push(term("email_normalized", "in", emails));
@@ -142,11 +176,11 @@ fn same_person(client: Client<'_>, wanted: &Wanted, open: bool) -> Result<Option
     let mut domain = if open { vec![Node::from("&"), term("won_status", "=", "pending")] } else { Vec::new() };
     domain.extend((1..any.len()).map(|_| Node::from("|")));
     domain.append(&mut any);
-    let search = Search::new(domain, &LEAD_FIELDS).order("id desc").limit(50);
+    let search = Search::new(domain, reads).order("id desc").limit(50);
     let found = client.search("crm.lead", if open { search } else { search.with_archived() })?;
     Ok(found.into_iter().find(|it| {
         wanted.phones.iter().any(|phone| same::phones(phone, it.text("phone")))
-            || wanted.emails.iter().any(|email| same::emails(email, it.text("email_from")))
+            || wanted.emails.iter().any(|email| same::words(email, it.text("email_from")))
     }))
 }
 
@@ -155,6 +189,9 @@ fn user(client: Client<'_>, config: &Config, upsert: &LeadUpsert) -> Result<i64,
     let named = upsert.lead.responsible.as_ref();
     let hub = named.map_or("", |it| it.name.trim());
     let id = named.and_then(|it| it.id.as_deref()).and_then(|it| it.parse::<i64>().ok()).unwrap_or(0);
+    if upsert.fields.contains_key("user_id") {
+        return Ok(0);
+    }
     let mapped = config.users.get(hub).map_or(hub, |it| it.trim());
     match user_called(client, mapped, id)? {
         0 => user_called(client, config.default_user.trim(), 0),
@@ -181,24 +218,25 @@ fn update(
     config: &Config,
     upsert: &LeadUpsert,
     wanted: &Wanted,
+    types: &Types,
     record: &Record,
     how: &'static str,
 ) -> Result<Receipt, Failure> {
     let id = record.id();
-    let base = Base::of(&upsert.known);
-    let mut values = changes(wanted, record, base);
+    let wrote = Wrote::of(&upsert.known).against(&upsert.settled, "name");
+    let mut values = changes(wanted, record, wrote);
     for (field, model, name) in &wanted.named {
         let theirs = record.link_name(field);
         if !name.is_empty()
             && name != theirs
-            && base.may_write(field, name, theirs.is_empty())
+            && wrote.may_write(field, name, theirs.is_empty())
             && let Some(link) = find_or_make(client, model, name)?
         {
             values.put(*field, link);
         }
     }
     let mut links = Vec::new();
-    for tag in wanted.tags.iter().filter(|it| !base.has_tag(it)) {
+    for tag in wanted.tags.iter().filter(|it| !wrote.has("tags", it)) {
         if let Some(link) = find_or_make(client, "crm.tag", tag)?.filter(|it| !record.links("tag_ids").contains(it)) {
             links.push(ids(&[4, link]));
         }
@@ -206,8 +244,19 @@ fn update(
     if !links.is_empty() {
         values.put("tag_ids", links);
     }
+    let mut left_out = Vec::new();
+    for (field, value) in upsert.fields.iter().filter(|(_, value)| !value.is_null()) {
+        if !wrote.may_write_print(field, &fields::print(value), fields::is_empty(record, field)) {
+            continue;
+        }
+        match Stored::of(client, config, types, field, value)? {
+            Ok(stored) if stored.stands_in(record, field) => {}
+            Ok(stored) => values.put(field.clone(), stored.node()),
+            Err(reason) => left_out.push(reason),
+        }
+    }
     let ours = responsible(upsert);
-    if !ours.is_empty() && base.may_write("user", ours, record.link("user_id") == 0) {
+    if !ours.is_empty() && wrote.may_write("user", ours, record.link("user_id") == 0) {
         let user = user(client, config, upsert)?;
         if user != 0 && user != record.link("user_id") {
             values.put("user_id", user);
@@ -215,25 +264,34 @@ fn update(
     }
     let changed = !values.is_empty();
     let new_user = values.peek_int("user_id").unwrap_or(0);
+    let mut written: Vec<&str> = [("responsible", "user_id"), ("title", "name")]
+        .into_iter()
+        .filter(|(_, it)| values.peek(it).is_some())
+        .map(|(name, _)| name)
+        .collect();
     if changed {
         client.call("crm.lead", "write", arguments([("ids", ids(&[id])), ("vals", values.into())]))?;
     }
-    if !wanted.goal.reached(record) && may_move(wanted, record, base) {
+    if !wanted.goal.reached(record) && may_move(wanted, record, wrote) {
         move_to(client, &wanted.goal, id)?;
+        written.push("stage");
     }
-    if let Some(at) = planned(upsert, config).filter(|it| base.may_write("next", &it.to_string(), true)) {
+    if let Some(at) = planned(upsert, config).filter(|it| wrote.may_write("next", &it.to_string(), true)) {
         let user = if record.link("user_id") == 0 { new_user } else { record.link("user_id") };
         next::plan(client, config, id, at, user, true)?;
+        written.push("next_contact_at");
     }
     let mut receipt = receipt(config, upsert, wanted, id, how);
     receipt.details.insert("changed".to_owned(), Value::from(changed));
+    put_before(&mut receipt.details, time::parse(record.text("write_date")), &map::fields(record, None, config), &written);
+    leave_out(&mut receipt, left_out);
     Ok(receipt)
 }
 
 /// The hub moves a record when its own stage changed since it last wrote. A record that it never wrote it only closes.
-fn may_move(wanted: &Wanted, record: &Record, base: Base<'_>) -> bool {
+fn may_move(wanted: &Wanted, record: &Record, wrote: Wrote<'_>) -> bool {
     let closes = matches!(wanted.goal, Goal::Won | Goal::Lost(_)) && crate::lead::is_open(record);
-    base.may_write("stage", wanted.stage, closes)
+    wrote.may_write("stage", wanted.stage, closes)
 }
 
 fn move_to(client: Client<'_>, goal: &Goal, id: i64) -> Result<(), Failure> {
@@ -250,6 +308,7 @@ fn move_to(client: Client<'_>, goal: &Goal, id: i64) -> Result<(), Failure> {
             }
             client.call("crm.lead", "action_set_lost", arguments)?
         }
+        Goal::Mapped => Value::Null,
         Goal::Stage(_) | Goal::Open => {
             let domain = match goal {
                 Goal::Stage(name) => term("name", "=", name.as_str()),
@@ -270,7 +329,7 @@ fn no_stage(goal: &Goal) -> Failure {
 }
 
 /// The record of that name, made where there is none. None: the key's user may not make one.
-fn find_or_make(client: Client<'_>, model: &str, name: &str) -> Result<Option<i64>, Failure> {
+pub(crate) fn find_or_make(client: Client<'_>, model: &str, name: &str) -> Result<Option<i64>, Failure> {
     let found = client.call(model, "name_search", arguments([("name", name.into()), ("operator", "=".into()), ("limit", 1.into())]))?;
     if let Some(id) = found[0][0].as_i64() {
         return Ok(Some(id));
@@ -286,7 +345,11 @@ fn planned(upsert: &LeadUpsert, config: &Config) -> Option<Timestamp> {
     upsert.lead.next_contact_at.filter(|_| config.plans())
 }
 
+/// Who answers for the lead, unless the mapping says so.
 fn responsible(upsert: &LeadUpsert) -> &str {
+    if upsert.fields.contains_key("user_id") {
+        return "";
+    }
     upsert.lead.responsible.as_ref().map_or("", |it| it.name.trim())
 }
 
@@ -295,6 +358,10 @@ fn receipt(config: &Config, upsert: &LeadUpsert, wanted: &Wanted, id: i64, how: 
     let mut details = Extra::new();
     details.insert("result".to_owned(), Value::from(how));
     details.insert("url".to_owned(), Value::from(config.link(id)));
-    details.insert("wrote".to_owned(), Value::Object(wanted.prints(responsible(upsert), &next)));
+    let mut wrote = wanted.prints(responsible(upsert), &next);
+    for (field, value) in upsert.fields.iter().filter(|(_, value)| !value.is_null()) {
+        wrote.insert(field.clone(), Value::from(fields::print(value)));
+    }
+    details.insert("wrote".to_owned(), Value::Object(wrote));
     Receipt { remote_id: Some(id.to_string()), details }
 }

@@ -38,6 +38,21 @@ fn a_new_lead_arrives_with_all_that_is_known() {
 }
 
 #[test]
+fn mapped_fields_are_written_instead_of_the_connectors_own() {
+    scenarios::mapped_fields_are_written_instead_of_the_connectors_own(&server());
+}
+
+#[test]
+fn a_plan_says_what_would_be_written_and_writes_nothing() {
+    scenarios::a_plan_says_what_would_be_written_and_writes_nothing(&server());
+}
+
+#[test]
+fn the_fields_to_choose_from_are_told() {
+    scenarios::the_fields_to_choose_from_are_told(&server());
+}
+
+#[test]
 fn a_lost_answer_does_not_double_a_lead() {
     scenarios::a_lost_answer_does_not_double_a_lead(&server());
 }
@@ -93,13 +108,33 @@ fn a_merged_record_is_followed() {
 }
 
 #[test]
+fn records_of_one_person_are_merged_where_the_connection_wants_it() {
+    scenarios::records_of_one_person_are_merged_where_the_connection_wants_it(&server());
+}
+
+#[test]
+fn a_record_that_is_gone_before_it_is_merged_is_asked_for_anew() {
+    scenarios::a_record_that_is_gone_before_it_is_merged_is_asked_for_anew(&server());
+}
+
+#[test]
 fn a_batch_is_made_at_once_and_fails_one_by_one() {
     scenarios::a_batch_is_made_at_once_and_fails_one_by_one(&server());
 }
 
 #[test]
+fn a_field_that_is_settled_is_written_over_and_what_stood_there_is_told() {
+    scenarios::a_field_that_is_settled_is_written_over_and_what_stood_there_is_told(&server());
+}
+
+#[test]
 fn the_poll_tells_every_change_and_then_is_quiet() {
     scenarios::the_poll_tells_every_change_and_then_is_quiet(&server());
+}
+
+#[test]
+fn an_import_tells_all_leads_and_customers_page_by_page() {
+    scenarios::an_import_tells_all_leads_and_customers_page_by_page(&server());
 }
 
 #[test]

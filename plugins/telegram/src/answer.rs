@@ -48,7 +48,7 @@ fn failure(status: u16, text: &str, wait: Option<u64>) -> Failure {
         403 => Failure::never(forbidden(text), message),
         409 if holds(text, "webhook") => Failure::later(
             "telegram.webhook_set",
-            "a webhook is set for this bot, so it cannot be polled: call deleteWebhook, or set `mode` to webhook",
+            "a webhook that this connection did not set stands for this bot, so it cannot be polled: call deleteWebhook, or set `mode` to webhook",
         ),
         409 => Failure::later(
             "telegram.polled_twice",
@@ -88,6 +88,8 @@ fn bad_request(text: &str) -> &'static str {
     let has = |part: &str| holds(text, part);
     if has("chat not found") {
         "telegram.chat_not_found"
+    } else if has("bad webhook") {
+        "telegram.bad_webhook"
     } else if has("message thread not found") || has("TOPIC_") {
         "telegram.topic_not_found"
     } else if has("BUSINESS_") || has("business connection") {

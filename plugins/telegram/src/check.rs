@@ -24,7 +24,7 @@ pub fn check(hub: &mut impl Hub, config: Config) -> Result<Value, Failure> {
         warn("a webhook is set, so polling gets nothing: call deleteWebhook, or set `mode` to webhook");
     }
     if config.mode == Mode::Webhook && !has_webhook {
-        warn("no webhook is set, so nothing arrives: call setWebhook with this connection's address and secret_token");
+        warn("no webhook is set, so nothing arrives: the hub sets it when it knows its `public_url`; without one call setWebhook by hand");
     }
     if config.mode == Mode::Webhook
         && let Some(trouble) = webhook.peek_text("last_error_message")

@@ -1,4 +1,4 @@
-//! What sending, polling and checking need of the outside, so that tests can stand in for it.
+//! What sending, polling, checking and registering need of the outside, so that tests can stand in for it.
 
 use patchbay_sdk::host::{self, Level, state};
 use patchbay_sdk::json::Object;
@@ -8,6 +8,9 @@ use patchbay_sdk::{Failure, http};
 pub trait Hub {
     /// Calls a method of the Bot API: the HTTP status and the body of the answer.
     fn post(&mut self, method: &str, parameters: &Object, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure>;
+
+    /// Calls a method that is told the webhook's secret, which the host puts before these fields of a form.
+    fn tell(&mut self, method: &str, form: String, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure>;
 
     /// What was noted under `key`.
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure>;
@@ -22,6 +25,12 @@ pub struct Host;
 impl Hub for Host {
     fn post(&mut self, method: &str, parameters: &Object, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
         let answer = http::post("api", ["/", method].concat()).json(parameters)?.timeout_ms(timeout_ms).send()?;
+        Ok((answer.status, answer.body))
+    }
+
+    fn tell(&mut self, method: &str, form: String, timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+        let call = http::post("registration", ["/", method].concat()).body("application/x-www-form-urlencoded", form.into_bytes());
+        let answer = call.timeout_ms(timeout_ms).send()?;
         Ok((answer.status, answer.body))
     }
 

@@ -12,6 +12,7 @@ pub mod notice;
 pub mod payload;
 pub mod place;
 pub mod poll;
+pub mod registration;
 pub mod send;
 
 use std::sync::OnceLock;
@@ -28,7 +29,7 @@ use crate::hub::Host;
 pub struct Telegram;
 
 impl Connector for Telegram {
-    const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
+    const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend, CommandKind::WebhookSet, CommandKind::WebhookRemove];
 
     fn webhook(request: Request) -> Result<Reply, Failure> {
         let event = map::event(request.node()?, config()?)?;
@@ -42,6 +43,8 @@ impl Connector for Telegram {
     fn execute(command: Command) -> Result<Receipt, Failure> {
         match command.body {
             CommandBody::MessageSend(message) => deliver::deliver(&mut Host, &command.idempotency_key, &message),
+            CommandBody::WebhookSet(wanted) => registration::set(&mut Host, &wanted),
+            CommandBody::WebhookRemove(gone) => registration::remove(&mut Host, &gone),
             other => Err(Failure::never("telegram.command", format!("a bot cannot do `{}`", other.kind()))),
         }
     }

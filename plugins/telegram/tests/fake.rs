@@ -35,6 +35,12 @@ impl Hub for Fake {
         Ok((status, body.to_string().into_bytes()))
     }
 
+    fn tell(&mut self, method: &str, form: String, _timeout_ms: u32) -> Result<(u16, Vec<u8>), Failure> {
+        let fields: BTreeMap<String, String> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        let (status, body) = self.vendor.ask(method, &fields)?;
+        Ok((status, body.to_string().into_bytes()))
+    }
+
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure> {
         Ok(self.notes.get(key).cloned())
     }

@@ -3,4 +3,5 @@
 mod fake;
 mod mapping;
 mod outside;
+mod registering;
 mod sending;

@@ -1,7 +1,8 @@
 //! What a submission says: the configuration's mapping first, then the words, then the look of a value.
 
 use patchbay_sdk::schemas::interaction::Form;
-use patchbay_sdk::schemas::{Identity, Name, Person, Source, Timestamp};
+use patchbay_sdk::schemas::{Extra, Identity, Name, Person, Source, Timestamp};
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::field::Hint;
@@ -59,9 +60,15 @@ type Found<'a> = (Fit, &'a Leaf);
 
 const MAPPED: Fit = Fit::MAX;
 
-/// What is compared: a whole name first, then where it stands, then how good the name is.
-fn weight((fit, leaf): Found<'_>) -> (bool, Zone, Fit) {
-    (fit >= WHOLE, leaf.zone, fit)
+/// A whole name weighs most, then where it stands, then how good the name is.
+fn weight((fit, leaf): Found<'_>) -> usize {
+    usize::from(fit >= WHOLE) << 24 | (leaf.zone as usize) << 16 | usize::from(fit)
+}
+
+/// Sorted by these keys, and among equals as they came. One sort for all: each more would be kilobytes.
+fn in_order(mut keyed: Vec<(usize, Found<'_>)>) -> impl Iterator<Item = Found<'_>> {
+    keyed.sort_by_key(|it| it.0);
+    keyed.into_iter().map(|it| it.1)
 }
 
 impl<'a> Look<'a> {
@@ -74,27 +81,21 @@ impl<'a> Look<'a> {
             Canon::Consent => Hint::Consent,
             _ => Hint::File,
         };
-        let mut found: Vec<Found<'a>> = Vec::new();
-        for leaf in self.sheet.leaves.iter().filter(|it| it.zone >= zone && it.hint != Hint::File) {
+        let fits = |leaf: &'a Leaf| {
             let fit = leaf.labels.iter().filter_map(|it| it.fit(canon)).max();
             let hinted = (leaf.hint == hint || canon == Canon::Name && leaf.hint == Hint::Name).then_some(WHOLE);
             let excluded = leaf.labels.first().is_some_and(|it| it.excludes(canon));
-            if let Some(fit) = fit.max(hinted).filter(|_| !excluded) {
-                // Among equals the first in the document comes first.
-                let at = found.iter().position(|it| weight(*it) < weight((fit, leaf))).unwrap_or(found.len());
-                found.insert(at, (fit, leaf));
-            }
-        }
-        for (at, leaf) in mapped.into_iter().enumerate() {
-            found.insert(at, (MAPPED, leaf));
-        }
-        found
+            fit.max(hinted).filter(|_| !excluded).map(|fit| (fit, leaf))
+        };
+        let found = self.sheet.leaves.iter().filter(|it| it.zone >= zone && it.hint != Hint::File).filter_map(fits);
+        let best_first = in_order(found.map(|it| (usize::MAX - weight(it), it)).collect());
+        mapped.into_iter().map(|leaf| (MAPPED, leaf)).chain(best_first).collect()
     }
 
     /// Leaves that the configuration names for a meaning.
     fn mapped(&self, canon: Canon) -> Vec<&'a Leaf> {
         let names = self.config.mapping.iter().filter(|(name, _)| row(name).is_some_and(|it| it.canon == canon)).flat_map(|it| &it.1);
-        names.flat_map(|name| self.sheet.leaves.iter().filter(move |it| is_named(it, name))).collect()
+        names.flat_map(|name| named(&self.sheet.leaves, name)).collect()
     }
 
     fn first(&self, canon: Canon, zone: Zone, fits: fn(&str) -> bool) -> Option<String> {
@@ -189,19 +190,17 @@ impl<'a> Look<'a> {
             let any = found.first().map(|it| it.1).or_else(area).or_else(|| note().map(|it| it.1));
             return any.map(|it| it.text.clone());
         }
-        // Several are told in the order of the form.
-        let mut texts: Vec<&str> = Vec::new();
-        for leaf in &self.sheet.leaves {
-            let told = found.iter().any(|it| it.0 >= WHOLE && std::ptr::eq(it.1, leaf));
-            if told && !texts.contains(&leaf.text.as_str()) {
-                texts.push(&leaf.text);
-            }
-        }
+        // Several are told in the order of the form, which is that of their places in memory; equal ones once.
+        let whole = found.into_iter().filter(|it| it.0 >= WHOLE);
+        let told = in_order(whole.map(|it| (std::ptr::from_ref(it.1).addr(), it)).collect());
+        let mut known = Extra::new();
+        let texts: Vec<&str> =
+            told.map(|it| it.1.text.as_str()).filter(|it| known.insert((*it).to_owned(), Value::Null).is_none()).collect();
         Some(texts.join("\n"))
     }
 
     fn consent(&self) -> Option<bool> {
-        let configured = self.config.consent_field.as_deref().and_then(|name| self.sheet.leaves.iter().find(|it| is_named(it, name)));
+        let configured = self.config.consent_field.as_deref().and_then(|name| named(&self.sheet.leaves, name).next());
         let leaf = configured.or_else(|| self.all(Canon::Consent, Zone::Root).first().map(|it| it.1))?;
         Some(value::agrees(&leaf.text))
     }
@@ -244,8 +243,9 @@ impl<'a> Look<'a> {
 
     fn submitted_at(&self) -> Option<Timestamp> {
         let mut best: Option<(Fit, Timestamp)> = None;
+        let contacts = self.contacts();
         for (fit, leaf) in self.all(Canon::SubmittedAt, Zone::About) {
-            let vendors = fit >= WHOLE && leaf.zone != Zone::Contact && !leaf.asked && !self.is_of_contact(leaf);
+            let vendors = fit >= WHOLE && leaf.zone != Zone::Contact && !leaf.asked && !is_of_contact(leaf, &contacts);
             if (vendors || fit == MAPPED) && best.is_none_or(|it| it.0 < fit) {
                 best = time::parse(&leaf.text).map(|at| (fit, at)).or(best);
             }
@@ -253,11 +253,13 @@ impl<'a> Look<'a> {
         best.map(|it| it.1)
     }
 
-    /// `created_at` beside `contact_id` is when the vendor made its record of the person.
-    fn is_of_contact(&self, leaf: &Leaf) -> bool {
-        let beside = |it: &Leaf| it.path.rsplit_once('.').map(|it| it.0) == leaf.path.rsplit_once('.').map(|it| it.0);
-        let own = plain(leaf.path.rsplit('.').next().unwrap_or_default());
-        own.contains("creat") && self.sheet.leaves.iter().any(|it| beside(it) && it.labels.iter().any(|it| it.is("contactid")))
+    /// Paths of objects with a `contact_id`.
+    fn contacts(&self) -> Extra {
+        let mut paths = Extra::new();
+        for it in self.sheet.leaves.iter().filter(|it| it.labels.iter().any(|it| it.is("contactid"))) {
+            paths.insert(parent(it).to_owned(), Value::Null);
+        }
+        paths
     }
 
     fn address(&self, canon: Canon) -> Option<String> {
@@ -284,16 +286,28 @@ impl Leaf {
     }
 }
 
-/// Does a name of the configuration mean this leaf: by its own name or by its path (`data.contact.phone`, `/data/contact/phone`, `$.fields[0].value`)?
-#[must_use]
-pub fn is_named(leaf: &Leaf, name: &str) -> bool {
+/// The leaves that a name of the configuration means: by their own name or by their path (`data.contact.phone`, `/data/contact/phone`,
+/// `$.fields[0].value`).
+pub fn named<'a>(leaves: &'a [Leaf], name: &'a str) -> impl Iterator<Item = &'a Leaf> {
+    let wanted = Label::new(name);
     let path = name.trim_start_matches('$').replace(['/', '['], ".").replace(']', "");
-    let path = path.trim_matches('.');
-    let own = leaf.path.rsplit('.').next().unwrap_or_default();
-    leaf.path == path || own == name || leaf.path.strip_suffix(path).is_some_and(|it| it.ends_with('.')) || {
-        let wanted = Label::new(name);
-        leaf.labels.iter().any(|it| it.same(&wanted))
-    }
+    let path = path.trim_matches('.').to_owned();
+    leaves.iter().filter(move |leaf| {
+        let own = leaf.path.rsplit('.').next().unwrap_or_default();
+        leaf.path == path
+            || own == name
+            || leaf.path.strip_suffix(&path).is_some_and(|it| it.ends_with('.'))
+            || leaf.labels.iter().any(|it| it.same(&wanted))
+    })
+}
+
+fn parent(leaf: &Leaf) -> &str {
+    leaf.path.rsplit_once('.').map_or("", |it| it.0)
+}
+
+/// `created_at` beside `contact_id` is when the vendor made its record of the person.
+fn is_of_contact(leaf: &Leaf, contacts: &Extra) -> bool {
+    plain(leaf.path.rsplit('.').next().unwrap_or_default()).contains("creat") && contacts.contains_key(parent(leaf))
 }
 
 fn is_text(text: &str) -> bool {

@@ -21,11 +21,15 @@ pub type Fit = u16;
 /// From here on the whole name fits.
 pub const WHOLE: Fit = 1000;
 
+/// Longest part of a name that is looked at, bytes: thousands of patterns are tried at each of its words, and a stranger chooses how many
+/// there are.
+pub const LONGEST: usize = 256;
+
 impl Label {
     /// Splits at case, digits and punctuation, folds accents and look-alike letters, drops digits.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let words = words(name);
+        let words = words(&name[..name.floor_char_boundary(LONGEST)]);
         let whole = words.concat();
         let core = words.iter().filter(|it| !STOP.contains(&it.as_str())).map(String::as_str).collect();
         Self { words, core, whole }
@@ -108,12 +112,12 @@ pub fn row(name: &str) -> Option<&'static Words> {
     TABLE.iter().find(|it| it.name == name)
 }
 
-/// Lower case letters and digits alone: how keys of containers are compared.
+/// Lower case letters and digits alone: how keys of containers are compared. Of a key that is longer than any of theirs, its beginning.
 #[must_use]
 #[inline(never)]
 pub fn plain(key: &str) -> String {
-    let mut plain = String::with_capacity(key.len());
-    for it in key.chars().filter(|it| it.is_alphanumeric()) {
+    let mut plain = String::with_capacity(key.len().min(LONGEST));
+    for it in key[..key.floor_char_boundary(LONGEST)].chars().filter(|it| it.is_alphanumeric()) {
         plain.extend(it.to_lowercase());
     }
     plain

@@ -7,7 +7,7 @@ use crate::by_id;
 use crate::config::Config;
 use crate::decode::{Body, urlencoded};
 use crate::field::{self, Hint};
-use crate::guess::{guess, is_named};
+use crate::guess::{guess, named};
 use crate::label::{Label, plain};
 use crate::sheet::{self, Leaf, Sheet, Zone};
 use crate::source;
@@ -54,7 +54,7 @@ pub fn map(body: Body, around: Around<'_>, config: &Config) -> Vec<Draft> {
 fn draft(document: &Extra, files: Vec<patchbay_sdk::schemas::Attachment>, around: Around<'_>, config: &Config) -> Option<Draft> {
     let mut sheet = sheet::lay_out(document);
     sheet.attachments.extend(files);
-    let trapped = config.honeypot.iter().any(|name| sheet.leaves.iter().any(|it| is_named(it, name) && !it.text.is_empty()));
+    let trapped = config.honeypot.iter().any(|name| named(&sheet.leaves, name).any(|it| !it.text.is_empty()));
     if trapped || is_test(document) {
         return None;
     }

@@ -4,7 +4,7 @@ use patchbay_sdk::schemas::{Attachment, Extra};
 use serde_json::Value;
 
 use crate::field::{self, Hint, Pair};
-use crate::label::{Label, member, plain};
+use crate::label::{LONGEST, Label, member, plain};
 use crate::value;
 use crate::words::{ABOUT_SUBMISSION, CONTAINERS, Canon, ENVELOPE, PEOPLE};
 
@@ -52,8 +52,10 @@ pub struct Sheet {
     /// Files.
     pub attachments: Vec<Attachment>,
     /// Titles of fields by their ids, from the form's definition.
-    titles: Vec<(String, String)>,
+    titles: Extra,
     quiet: Quiet,
+    /// The next number of names that are there often.
+    repeats: Extra,
     /// True while the value of an object that is one field is laid out.
     asked: bool,
 }
@@ -66,6 +68,12 @@ enum Quiet {
     Extra,
     Fields,
 }
+
+/// Longest text that is looked at for its meaning, bytes; the field itself is kept as it was sent.
+const LONGEST_TEXT: usize = 128 << 10;
+
+/// Equal names up to which each is compared with all before it.
+const COMPARED: u64 = 16;
 
 /// Deeper than any form; what lies below is not looked at.
 const DEPTH: usize = 24;
@@ -92,7 +100,11 @@ impl Sheet {
 
     fn member(&mut self, key: &str, value: &Value, path: &str, zone: Zone, prefix: &str, depth: usize) {
         let path = join(path, key);
-        let name = if prefix.is_empty() || zone == Zone::About { key.to_owned() } else { format!("{prefix} {key}") };
+        let name = if prefix.is_empty() || zone == Zone::About {
+            key.to_owned()
+        } else {
+            format!("{prefix} {}", &key[..key.floor_char_boundary(LONGEST)])
+        };
         let plain_key = plain(key);
         let outside = zone < Zone::Root;
         match value {
@@ -237,6 +249,7 @@ impl Sheet {
     }
 
     fn leaf(&mut self, path: &str, labels: Vec<Label>, hint: Hint, zone: Zone, text: String) {
+        let text = if text.len() > LONGEST_TEXT { text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned() } else { text };
         self.leaves.push(Leaf { path: path.to_owned(), labels, hint, zone, asked: self.asked, text });
     }
 
@@ -245,7 +258,7 @@ impl Sheet {
     }
 
     fn title(&self, ids: &[String]) -> Option<String> {
-        ids.iter().find_map(|id| self.titles.iter().find(|(known, _)| known == id)).map(|(_, title)| title.clone())
+        ids.iter().find_map(|id| self.titles.get(id)?.as_str()).map(str::to_owned)
     }
 
     /// Keeps what was typed among the fields and everything else among the extras.
@@ -268,6 +281,13 @@ impl Sheet {
         let mut count = 1;
         while self.fields.get(&free).is_some_and(|it| *it != value) {
             count += 1;
+            if count == COMPARED {
+                // From here on each has a number of its own: to look through all of them again for each would take for ever.
+                let last = self.repeats.get(name).and_then(Value::as_u64).unwrap_or(COMPARED);
+                self.repeats.insert(name.to_owned(), (last + 1).into());
+                free = format!("{name} ({last})");
+                break;
+            }
             free = format!("{name} ({count})");
         }
         self.fields.insert(free, value);
@@ -283,6 +303,7 @@ impl Sheet {
 }
 
 fn join(path: &str, key: &str) -> String {
+    let key = &key[..key.floor_char_boundary(LONGEST)];
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
@@ -332,8 +353,8 @@ fn holds_container(object: &Extra, depth: usize) -> bool {
 }
 
 /// Titles from definitions: objects in lists that have an id and a title but no value.
-fn collect_titles(object: &Extra, titles: &mut Vec<(String, String)>, depth: usize) {
-    if depth == 0 || titles.len() > 2000 {
+fn collect_titles(object: &Extra, titles: &mut Extra, depth: usize) {
+    if depth == 0 {
         return;
     }
     for value in object.values() {
@@ -346,7 +367,9 @@ fn collect_titles(object: &Extra, titles: &mut Vec<(String, String)>, depth: usi
                     let valued = at(&["value", "answer", "values"]).is_some();
                     if let Some(title) = title.filter(|it| !it.trim().is_empty() && !valued) {
                         let ids = ["id", "ref", "key", "questionid", "fieldid", "slug"].iter().filter_map(|it| at(&[it]));
-                        titles.extend(ids.map(|it| (field::text(it), title.to_owned())).filter(|it| !it.0.is_empty()));
+                        for id in ids.map(field::text).filter(|it| !it.is_empty()) {
+                            titles.entry(id).or_insert_with(|| Value::from(title));
+                        }
                     }
                     collect_titles(item, titles, depth - 1);
                 }

@@ -67,6 +67,30 @@ fn deep_nesting_and_many_lists_end_soon() {
 }
 
 #[test]
+fn ten_megabytes_of_any_kind_come_to_an_end() {
+    const SIZE: usize = 10 << 20;
+    let urlencoded = |body: &str| play("application/x-www-form-urlencoded", body.as_bytes());
+    urlencoded(&format!("{}=1", "a+b-c_".repeat(SIZE / 6)));
+    urlencoded(&format!("phone={}", "+7+912+345+67+89,".repeat(SIZE / 17)));
+    urlencoded(&format!("x={}", "name phone email ".repeat(SIZE / 17)));
+    urlencoded(&format!("a{}=1", "[b]".repeat(SIZE / 3)));
+    urlencoded(&"a[]=1&".repeat(SIZE / 6));
+    let many: Vec<Value> = (0..60_000).map(|it| json!({ "label": "a", "value": it })).collect();
+    assert_eq!(play("application/json", json!({ "fields": many }).to_string().as_bytes()).len(), 1);
+    let named = json!({ "k".repeat(SIZE / 2): (0..5_000).map(|it| (format!("f{it}"), json!(it))).collect::<serde_json::Map<_, _>>() });
+    play("application/json", named.to_string().as_bytes());
+}
+
+#[test]
+fn equal_names_with_different_values_are_all_kept() {
+    let body: Vec<Value> = (0..40).map(|it| json!({ "label": "a", "value": it })).collect();
+    let drafts = play("application/json", json!({ "fields": body, "email": "anna@example.com" }).to_string().as_bytes());
+    let payload: Value = serde_json::from_str(&drafts[0].event.body.payload().expect("it is JSON")).expect("it is JSON");
+    let values = payload["form"]["fields"].as_object().expect("fields").iter().filter(|it| it.0.starts_with('a'));
+    assert_eq!(values.count(), 40, "{payload:#}");
+}
+
+#[test]
 fn what_is_no_form_is_refused_with_a_reason() {
     let cases = [
         ("application/json", "{\"name\": \"Anna\",,}", "the body is not JSON at byte 16: expected a name"),

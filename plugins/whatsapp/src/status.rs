@@ -2,7 +2,7 @@
 
 use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::event::EventBody;
-use patchbay_sdk::schemas::{MessageStatus, Notice, StatusChange};
+use patchbay_sdk::schemas::{Direction, MessageStatus, Notice, StatusChange};
 
 use crate::call;
 use crate::line::time;
@@ -49,7 +49,7 @@ pub fn status(scene: &Scene, mut fields: Object) -> Option<Found> {
         _ => return None,
     };
     let error = fields.peek("errors").and_then(|it| it.items().first()).map(reason);
-    let change = StatusChange { message_id: id, status, error, person, extra: fields.rest() };
+    let change = StatusChange { message_id: id, status, error, direction: Direction::Out, person, extra: fields.rest() };
     Some(Found::new(key, occurred_at, EventBody::Status(change)))
 }
 

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 
 use odoo::client::{Ask, Client};
 use odoo::config::Config;
-use patchbay_schemas::command::{Command, CommandBody, InteractionAdd, LeadUpsert, NewRecord};
+use patchbay_schemas::command::{Command, CommandBody, InteractionAdd, LeadUpsert, NewRecord, Nothing};
 use patchbay_schemas::{Event, Extra, Lead, Receipt};
 use patchbay_sdk::http::Answer;
 use patchbay_sdk::json::Object;
@@ -84,6 +84,19 @@ impl Server {
         self.execute(config, upserts.into_iter().map(|it| CommandBody::LeadUpsert(Box::new(it))).collect())
     }
 
+    /// `details.plan` and the record of the receipt.
+    pub fn plan(&self, config: &Config, upsert: LeadUpsert) -> (Option<String>, Value) {
+        let receipt = self.execute(config, vec![CommandBody::LeadPlan(Box::new(upsert))]).remove(0).expect("a plan");
+        (receipt.remote_id, receipt.details["plan"].clone())
+    }
+
+    /// `details.fields`, by name.
+    pub fn fields(&self) -> std::collections::BTreeMap<String, Value> {
+        let receipt = self.execute(&self.config(), vec![CommandBody::FieldsList(Nothing {})]).remove(0).expect("fields");
+        let fields = receipt.details["fields"].as_array().cloned().unwrap_or_default();
+        fields.into_iter().map(|it| (it["name"].as_str().unwrap_or_default().to_owned(), it)).collect()
+    }
+
     pub fn add(&self, config: &Config, note: InteractionAdd) -> Result<Receipt, Failure> {
         self.execute(config, vec![CommandBody::InteractionAdd(Box::new(note))]).remove(0)
     }
@@ -134,6 +147,9 @@ impl Server {
             "medium_id",
             "campaign_id",
             "lost_reason_id",
+            "function",
+            "expected_revenue",
+            "date_deadline",
         ]);
         self.call("crm.lead", "read", json!({ "ids": [id], "fields": fields }))[0].clone()
     }
@@ -195,7 +211,15 @@ pub fn lead(id: &str, title: &str, phone: &str) -> Lead {
 }
 
 pub fn first(lead: &Lead) -> LeadUpsert {
-    LeadUpsert { lead: lead.clone(), remote_id: None, known: Extra::new(), new_record: NewRecord::UnlessOpen, retried: false }
+    LeadUpsert {
+        lead: lead.clone(),
+        remote_id: None,
+        known: Extra::new(),
+        new_record: NewRecord::UnlessOpen,
+        fields: Extra::new(),
+        settled: Vec::new(),
+        retried: false,
+    }
 }
 
 pub fn again(lead: &Lead, receipt: &Receipt) -> LeadUpsert {
@@ -204,6 +228,20 @@ pub fn again(lead: &Lead, receipt: &Receipt) -> LeadUpsert {
 
 pub fn id(receipt: &Receipt) -> &str {
     receipt.remote_id.as_deref().expect("a record")
+}
+
+/// The hub's note that the people of these leads, each with its receipt, are one; for the record of the first.
+pub fn merge_note(interaction: &str, of: &[(&Lead, &Receipt)]) -> InteractionAdd {
+    let records: Vec<Value> = of.iter().map(|(lead, receipt)| json!({ "lead_id": lead.id, "remote_id": receipt.remote_id })).collect();
+    serde_json::from_value(json!({
+        "lead_remote_id": of[0].1.remote_id, "interaction_id": interaction, "channel": "patchbay", "received_at": "2026-11-20T10:11:13Z",
+        "event": {
+            "id": "person.merged:mrg_1", "occurred_at": "2026-11-20T10:11:12Z", "kind": "comment",
+            "payload": { "direction": "out", "person": {}, "text": "This record and the one below are of one person.", "comment": {} },
+        },
+        "same_person": records,
+    }))
+    .expect("a note")
 }
 
 /// A message as a note for a record.

@@ -1,7 +1,10 @@
 //! `application/x-www-form-urlencoded`, with PHP's brackets: `data[name]`, `fields[0][value]`, `tags[]`.
 
+use std::borrow::Cow;
+
 use patchbay_sdk::Failure;
 use patchbay_sdk::schemas::Extra;
+use percent_encoding::percent_decode;
 use serde_json::Value;
 
 use super::{MOST_FIELDS, charset};
@@ -31,27 +34,8 @@ pub fn pairs(body: &[u8]) -> impl Iterator<Item = (String, String)> + '_ {
 /// Undoes `%41` and `+`.
 #[must_use]
 pub fn decode(text: &[u8]) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        bytes.push(match (first, tail) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    high * 16 + low
-                }
-                _ => b'%',
-            },
-            _ => *first,
-        });
-    }
-    charset::text(&bytes)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|it| u8::try_from(it).ok())
+    let spaced: Vec<u8> = text.iter().map(|it| if *it == b'+' { b' ' } else { *it }).collect();
+    charset::text(&Cow::from(percent_decode(&spaced)))
 }
 
 /// Builds the document that the brackets describe.

@@ -1,14 +1,18 @@
 //! What the connector and an Odoo must do together. Each runs against the fake and against the real one.
 
+mod gone;
+mod telling;
+
 use odoo::client::RECORD_MISSING;
-use odoo::config::Deleted;
-use patchbay_schemas::command::{LeadUpsert, NewRecord};
-use patchbay_schemas::event::RecordFields;
+use patchbay_schemas::command::{Before, LeadUpsert, NewRecord};
 use patchbay_schemas::lead::Responsible;
-use patchbay_schemas::{Event, EventBody, Stage, Temperature};
+use patchbay_schemas::{Stage, Temperature};
 use patchbay_sdk::Retry;
 use serde_json::{Value, json};
 
+pub use self::gone::*;
+use self::telling::last_of;
+pub use self::telling::*;
 use super::{Server, again, first, id, lead, note};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
@@ -49,6 +53,93 @@ pub fn a_new_lead_arrives_with_all_that_is_known(server: &Server) {
         description.contains("utm_term: a&lt;b") && description.contains("a=1&amp;b=2") && description.contains(&lead.id),
         "{description}"
     );
+}
+
+fn mapped(fields: &Value) -> patchbay_schemas::Extra {
+    fields.as_object().cloned().expect("fields by name")
+}
+
+pub fn mapped_fields_are_written_instead_of_the_connectors_own(server: &Server) {
+    let (config, phone, tag) = (server.config(), server.phone(), server.word("mapped"));
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "own title", &phone);
+    lead.contact.city = Some("Тверь".to_owned());
+    lead.tags = vec!["not this one".to_owned()];
+    let fields = json!({
+        "name": "mapped title", "function": "директор", "expected_revenue": "250000.5", "date_deadline": "2026-12-01", "priority": 3,
+        "stage_id": "Qualified", "tag_ids": [tag], "city": null, "user_id": "no such person", "nonsense": 1,
+    });
+    let made = server.upsert(&config, LeadUpsert { fields: mapped(&fields), ..first(&lead) }).expect("a record");
+    let left_out = made.details["left_out"].to_string();
+    assert!(left_out.contains("nonsense: Odoo has no such field") && left_out.contains("user_id: `no such person`"), "{left_out}");
+    let record = server.lead(id(&made));
+    for (field, value) in [("name", json!("mapped title")), ("function", json!("директор")), ("expected_revenue", json!(250_000.5))]
+    {
+        assert_eq!(record[field], value, "{field}");
+    }
+    assert_eq!((&record["date_deadline"], &record["priority"]), (&json!("2026-12-01"), &json!("3")));
+    assert_eq!((&record["stage_id"][1], &record["city"], &record["user_id"]), (&json!("Qualified"), &json!(false), &json!(false)));
+    assert_eq!(record["tag_ids"].as_array().expect("tags").len(), 1, "a mapped list stands for the lead's own tags");
+
+    let number: i64 = id(&made).parse().expect("a number");
+    server.call("crm.lead", "write", json!({ "ids": [number], "vals": { "function": "владелец", "expected_revenue": 1 } }));
+    let mut fields = fields;
+    fields["expected_revenue"] = json!(300_000);
+    fields["stage_id"] = json!("Proposition");
+    let updated = server.upsert(&config, LeadUpsert { fields: mapped(&fields), ..again(&lead, &made) }).expect("the record");
+    let record = server.lead(id(&updated));
+    assert_eq!(record["function"], "владелец", "what people changed stays while the mapping says the same");
+    assert_eq!((record["expected_revenue"].as_f64(), &record["stage_id"][1]), (Some(300_000.0), &json!("Proposition")));
+}
+
+pub fn a_plan_says_what_would_be_written_and_writes_nothing(server: &Server) {
+    let (config, phone, source) = (server.config(), server.phone(), server.word("planned"));
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "planned", &phone);
+    lead.source.origin.utm = [("source".to_owned(), source.clone())].into();
+    lead.next_contact_at = Some("2026-12-01T09:00:00Z".parse().expect("a time"));
+    let upsert = || LeadUpsert { fields: mapped(&json!({ "function": "директор" })), ..first(&lead) };
+    let to = |plan: &Value, field: &str| {
+        let change = plan["changes"].as_array().expect("changes").iter().find(|it| it["field"] == field);
+        change.map(|it| (it["from"].clone(), it["to"].clone()))
+    };
+    let (record, plan) = server.plan(&config, upsert());
+    assert_eq!((record, &plan["result"]), (None, &json!("create")));
+    for (field, value) in
+        [("name", "planned"), ("function", "директор"), ("source_id", &source), ("activity_ids", "2026-12-01 Next contact 09:00")]
+    {
+        assert_eq!(to(&plan, field), Some((Value::Null, json!(value))), "{plan}");
+    }
+    assert_eq!(server.count(&phone), 0, "nothing was made");
+    let sources = server.call("utm.source", "name_search", json!({ "name": source, "operator": "=" }));
+    assert_eq!(sources, json!([]), "not even a name");
+
+    let made = server.upsert(&config, upsert()).expect("a record");
+    assert_eq!(server.plan(&config, LeadUpsert { fields: upsert().fields, ..again(&lead, &made) }).1["result"], "leave");
+    lead.stage = Stage::Client;
+    lead.contact.city = Some("Тула".to_owned());
+    let changed = LeadUpsert { fields: mapped(&json!({ "function": "владелец" })), ..again(&lead, &made) };
+    let (record, plan) = server.plan(&config, changed.clone());
+    assert_eq!((record, &plan["result"]), (made.remote_id.clone(), &json!("update")));
+    assert_eq!(to(&plan, "function"), Some((json!("директор"), json!("владелец"))));
+    assert_eq!(to(&plan, "city"), Some((Value::Null, json!("Тула"))));
+    assert_eq!(to(&plan, "stage_id"), Some((json!("New"), json!("won"))));
+    assert_eq!(server.lead(id(&made))["function"], "директор", "nothing was written");
+    server.upsert(&config, changed).expect("the record");
+    let record = server.lead(id(&made));
+    assert_eq!((&record["function"], &record["city"], &record["won_status"]), (&json!("владелец"), &json!("Тула"), &json!("won")));
+}
+
+pub fn the_fields_to_choose_from_are_told(server: &Server) {
+    let fields = server.fields();
+    for (name, kind) in
+        [("name", "text"), ("expected_revenue", "number"), ("date_deadline", "date"), ("tag_ids", "list"), ("user_id", "link")]
+    {
+        assert_eq!(fields[name]["type"], kind, "{name}");
+    }
+    assert_eq!(fields["name"]["required"], true);
+    assert!(fields["priority"]["options"].as_array().expect("options").iter().any(|it| it["value"] == "2"), "{}", fields["priority"]);
+    let stages = fields["stage_id"]["options"].as_array().expect("stages");
+    assert!(stages.iter().any(|it| it["label"] == "Qualified"), "{stages:?}");
+    assert!(!fields.contains_key("write_date") && !fields.contains_key("id"), "what cannot be written is not offered");
 }
 
 pub fn a_lost_answer_does_not_double_a_lead(server: &Server) {
@@ -137,6 +228,30 @@ pub fn what_people_changed_in_odoo_stays(server: &Server) {
     let receipt = server.upsert(&config, again(&lead, &receipt)).expect("the record");
     assert_eq!(receipt.details["changed"], false);
     assert_eq!(*server.asked.borrow(), ["crm.lead/read"], "nothing new costs one question");
+}
+
+pub fn a_field_that_is_settled_is_written_over_and_what_stood_there_is_told(server: &Server) {
+    let (config, phone) = (server.config(), server.phone());
+    let mut lead = lead(&format!("lead_{}", &phone[1..]), "ours", &phone);
+    let made = server.upsert(&config, first(&lead)).expect("a record");
+    assert!(!made.details.contains_key("before"), "nothing stood there");
+    let number: i64 = id(&made).parse().expect("a number");
+    server.call("crm.lead", "write", json!({ "ids": [number], "vals": { "name": "theirs", "city": "Омск" } }));
+    server.call("crm.lead", "action_set_lost", json!({ "ids": [number] }));
+    lead.contact.city = Some("Тверь".to_owned());
+    let left = server.upsert(&config, again(&lead, &made)).expect("the record");
+    assert_eq!(server.lead(id(&left))["name"], "theirs", "the hub has nothing new");
+    let before: Before = serde_json::from_value(left.details["before"].clone()).expect("what stood there");
+    assert_eq!((before.fields.title.as_deref(), before.written), (Some("theirs"), Some(vec![])));
+    assert!(matches!(before.fields.stage, Some(Stage::Refused { .. })), "{:?}", before.fields.stage);
+
+    let settled = vec!["title".to_owned(), "stage".to_owned()];
+    let written = server.upsert(&config, LeadUpsert { settled, ..again(&lead, &left) }).expect("the record");
+    let record = server.lead(id(&written));
+    assert_eq!((&record["name"], &record["won_status"]), (&json!("ours"), &json!("pending")), "both were settled");
+    let before: Before = serde_json::from_value(written.details["before"].clone()).expect("what stood there");
+    assert_eq!(before.written, Some(vec!["title".to_owned(), "stage".to_owned()]));
+    assert_eq!(record["city"], "Омск", "other fields that people changed are left alone");
 }
 
 fn tag(server: &Server, name: &str) -> i64 {
@@ -275,51 +390,6 @@ pub fn the_next_contact_is_one_activity(server: &Server) {
     assert_eq!(activities(), json!([]), "done in Odoo, and nothing new in the hub: it does not come back");
 }
 
-fn of(events: &[Event], record: i64) -> Vec<&Event> {
-    events.iter().filter(|it| matches!(&it.body, EventBody::Record(it) if it.external_id == record.to_string())).collect()
-}
-
-fn last_of(events: &[Event], record: i64) -> RecordFields {
-    match of(events, record).last().map(|it| it.body.clone()) {
-        Some(EventBody::Record(it)) => it.fields,
-        other => panic!("no event of {record}: {other:?}"),
-    }
-}
-
-pub fn a_deleted_record_comes_back_or_stops(server: &Server) {
-    let (mut config, phone) = (server.config(), server.phone());
-    let lead = lead(&format!("lead_{}", &phone[1..]), "deleted", &phone);
-    let made = server.upsert(&config, first(&lead)).expect("a record");
-    server.call("crm.lead", "unlink", json!({ "ids": [id(&made).parse::<i64>().expect("a number")] }));
-    config.deleted = Deleted::Stop;
-    let failure = server.upsert(&config, again(&lead, &made)).expect_err("stopped");
-    assert_eq!((failure.code.as_str(), failure.retry), ("odoo.deleted", Retry::Never));
-    config.deleted = Deleted::Recreate;
-    let receipt = server.upsert(&config, again(&lead, &made)).expect("a record");
-    assert_eq!(receipt.details["result"], "created");
-    assert_ne!(id(&receipt), id(&made));
-}
-
-pub fn a_merged_record_is_followed(server: &Server) {
-    let (config, phone) = (server.config(), server.phone());
-    let mut lead = lead(&format!("lead_{}", &phone[1..]), "merged", &phone);
-    let head = server.call("crm.lead", "create", json!({ "vals_list": [{ "name": "head", "stage_id": 3 }] }))[0].clone();
-    let made = server.upsert(&config, first(&lead)).expect("a record");
-    let tail: i64 = id(&made).parse().expect("a number");
-    server.add(&config, note(id(&made), &format!("int_{}m", &phone[1..]), "before")).expect("a note");
-    assert_eq!(server.call("crm.lead", "merge_opportunity", json!({ "ids": [head, tail] })), json!([head]));
-    server.call("crm.lead", "write", json!({ "ids": [head], "vals": { "phone": false } }));
-    server.call("crm.lead", "action_set_won", json!({ "ids": [head] }));
-    lead.contact.city = Some("Казань".to_owned());
-    let receipt = server.upsert(&config, again(&lead, &made)).expect("the head");
-    assert_eq!(
-        (id(&receipt), &receipt.details["result"]),
-        (head.to_string().as_str(), &json!("merged")),
-        "by our reference, closed and without a phone"
-    );
-    assert_eq!(server.lead(id(&receipt))["city"], "Казань");
-}
-
 pub fn a_batch_is_made_at_once_and_fails_one_by_one(server: &Server) {
     let config = server.config();
     let phones: Vec<String> = (0..6).map(|_| server.phone()).collect();
@@ -343,110 +413,4 @@ pub fn a_batch_is_made_at_once_and_fails_one_by_one(server: &Server) {
     assert_eq!(results[3].as_ref().expect("a record").details["result"], "found", "the same person twice in a batch is one record");
     assert_eq!(results[3].as_ref().expect("a record").remote_id, results[2].as_ref().expect("a record").remote_id);
     assert_eq!(server.count(&phones[0]), 1);
-}
-
-pub fn the_poll_tells_every_change_and_then_is_quiet(server: &Server) {
-    let config = server.config();
-    let start = server.poll(&config, None, 100, NOW);
-    assert_eq!((start.events.len(), start.more), (0, false), "a connection begins now");
-    let cursor = start.next_cursor.expect("a cursor");
-    // The poll begins with the second after the newest change.
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
-    let phones: Vec<String> = (0..5).map(|_| server.phone()).collect();
-    let vals: Vec<Value> = phones
-        .iter()
-        .map(|it| json!({ "name": "polled", "phone": it, "contact_name": "Пётр", "partner_name": "ИП", "email_from": "p@example.com" }))
-        .collect();
-    let ids = server.call("crm.lead", "create", json!({ "vals_list": vals }));
-    let ids: Vec<i64> = ids.as_array().expect("ids").iter().filter_map(Value::as_i64).collect();
-    server.call("crm.lead", "action_set_lost", json!({ "ids": [ids[1]], "lost_reason_id": 1 }));
-    server.call("crm.lead", "action_set_won", json!({ "ids": [ids[2]] }));
-    let (events, cursor) = server.round(&config, &cursor, 2, NOW);
-    for record in &ids {
-        assert_eq!(of(&events, *record).len(), 1, "each once, also on pages of two");
-    }
-    let fields = last_of(&events, ids[0]);
-    assert_eq!((fields.title.as_deref(), &fields.stage), (Some("polled"), &Some(Stage::Lead)));
-    assert_eq!(fields.responsible, Some(Responsible { id: Some("2".to_owned()), name: "Administrator".to_owned() }));
-    let person = fields.person.expect("a person");
-    assert_eq!(
-        (person.name.display().as_deref(), person.company.as_deref(), person.identities[0].value.as_str()),
-        (Some("Пётр"), Some("ИП"), phones[0].as_str())
-    );
-    let reason = Some("Too expensive".to_owned());
-    assert_eq!(last_of(&events, ids[1]).stage, Some(Stage::Refused { reason, return_at: None }));
-    assert_eq!(last_of(&events, ids[2]).stage, Some(Stage::Client));
-
-    let (repeated, cursor) = server.round(&config, &cursor, 100, NOW);
-    assert!(of(&repeated, ids[0]).iter().all(|it| events.iter().any(|old| old.id == it.id)), "what overlaps has the id that the hub saw");
-    server.call("crm.lead", "write", json!({ "ids": [ids[0]], "vals": { "name": "renamed" } }));
-    let (events, _) = server.round(&config, &cursor, 100, NOW);
-    assert_eq!(last_of(&events, ids[0]).title.as_deref(), Some("renamed"));
-}
-
-pub fn a_quiet_odoo_is_not_read_again_for_ever(server: &Server) {
-    let config = server.config();
-    let cursor = server.poll(&config, None, 100, NOW).next_cursor.expect("a cursor");
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
-    let made = server.call("crm.lead", "create", json!({ "vals_list": [{ "name": "quiet" }] }))[0].as_i64().expect("an id");
-    let (first, cursor) = server.round(&config, &cursor, 100, NOW);
-    let (overlap, cursor) = server.round(&config, &cursor, 100, "2026-11-22T12:01:00Z");
-    let (settled, cursor) = server.round(&config, &cursor, 100, "2026-11-22T12:03:00Z");
-    let (quiet, _) = server.round(&config, &cursor, 100, "2026-11-22T12:04:00Z");
-    assert_eq!(
-        [&first, &overlap, &settled, &quiet].map(|it| of(it, made).len()),
-        [1, 1, 1, 0],
-        "a transaction may be two minutes late, not more"
-    );
-}
-
-pub fn the_check_says_who_and_what(server: &Server) {
-    let answer = server.with(|client| odoo::check::check(client, &server.config())).expect("it works");
-    assert_eq!((&answer["version"], &answer["login"], &answer["user"]), (&json!("19.0"), &json!("admin"), &json!("Administrator")));
-    let mut config = server.config();
-    config.default_user = String::from("nobody at all");
-    assert_eq!(server.with(|client| odoo::check::check(client, &config)).expect_err("no such user").code, "odoo.user");
-}
-
-pub fn a_bad_key_and_a_bad_database_wait_for_a_person(server: &Server) {
-    for (key, database, code) in [("wrong", server.database.as_str(), "odoo.key"), (server.key.as_str(), "nodb", "odoo.database")] {
-        let other = Server::new(&server.url, database, key);
-        let failure = other.upsert(&other.config(), first(&lead("lead_1", "x", "+79120000000"))).expect_err("refused");
-        assert_eq!((failure.code.as_str(), failure.retry), (code, Retry::Reauthorise), "{}", failure.message);
-    }
-}
-
-/// Status and error name of the odd requests: the fake answers as the real one does.
-pub fn odd_requests_get_odd_answers(server: &Server) {
-    let cases = [
-        ("crm.lead/read", json!({ "ids": [99_999_999], "fields": ["name"] }), 200, ""),
-        ("crm.lead/write", json!({ "ids": [99_999_999], "vals": { "name": "x" } }), 404, "odoo.exceptions.MissingError"),
-        ("crm.lead/action_set_won", json!({ "ids": [99_999_999] }), 404, "odoo.exceptions.MissingError"),
-        ("crm.lead/message_post", json!({ "ids": [99_999_999], "body": "x" }), 404, "odoo.exceptions.MissingError"),
-        ("crm.lead/message_post", json!({ "ids": [], "body": "x" }), 500, "builtins.ValueError"),
-        ("crm.lead/create", json!({ "vals_list": [{ "nope": 1 }] }), 500, "builtins.ValueError"),
-        ("crm.lead/search_read", json!({ "domain": [["nope", "=", 1]] }), 500, "builtins.ValueError"),
-        ("crm.lead/read", json!({ "ids": [1], "fields": ["nope"] }), 500, "builtins.ValueError"),
-        ("crm.lead/create", json!({ "vals_list": [{ "name": "x", "priority": "9" }] }), 500, "builtins.ValueError"),
-        ("crm.lead/load", json!({ "fields": ["id", "nope"], "data": [["patchbay.x", "y"]] }), 500, "builtins.ValueError"),
-        ("crm.lead/load", json!({ "fields": ["id"], "data": [["patchbay.nothing_there"]] }), 200, ""),
-        ("crm.lead/load", json!({ "ids": [1], "fields": [], "data": [] }), 422, "werkzeug.exceptions.UnprocessableEntity"),
-        ("crm.lead/write", json!({ "ids": [] }), 422, "werkzeug.exceptions.UnprocessableEntity"),
-        ("crm.lead/no_such", json!({}), 404, "werkzeug.exceptions.NotFound"),
-        ("no.model/search", json!({}), 404, "werkzeug.exceptions.NotFound"),
-    ];
-    for (path, body, status, name) in cases {
-        let (answered, error) = server.raw(&format!("/json/2/{path}"), &body.to_string());
-        assert_eq!((answered, error["name"].as_str().unwrap_or("")), (status, name), "{path} {body}");
-    }
-    assert_eq!(server.raw("/json/2/crm.lead/search", "{bad").0, 400);
-    let tag = server.word("once");
-    server.call("crm.tag", "name_create", json!({ "name": tag }));
-    assert_eq!(server.raw("/json/2/crm.tag/name_create", &json!({ "name": tag }).to_string()).0, 422);
-    let load = server.call(
-        "crm.lead",
-        "load",
-        json!({ "fields": ["id", "name", "user_id"], "data": [["patchbay.nobody", "x", "No such person"]] }),
-    );
-    assert_eq!((&load["ids"], &load["messages"][0]["field"]), (&json!(false), &json!("user_id")));
 }
