@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use patchbay_tests::bodies::{self, API_KEY};
+use patchbay_tests::bodies::{self, API_KEY, BOT_TOKEN};
 use patchbay_tests::database::Engine;
+use patchbay_tests::fake::telegram::FakeTelegram;
 use patchbay_tests::hub::{Hub, Settings};
 use patchbay_tests::vendor::{Answer, Asked, Vendor};
 use patchbay_tests::wait::{until, until_equal};
@@ -71,5 +72,38 @@ async fn a_command_that_waits_too_long_is_told_but_not_while_somebody_paused_its
         until_equal("it waits too long", vec![json!("waiting")], kinds).await;
         hub.api().post(&format!("/connections/{}/pause", sink.id), &Value::Null).await.expect(200);
         until_equal("it waits because somebody wants it", Vec::new(), kinds).await;
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_written_into_a_conversation_once_and_so_is_its_end() {
+    for engine in Engine::each() {
+        let (telegram, vendor) = (FakeTelegram::start(BOT_TOKEN), Vendor::start(|_| Answer::failure("vendor.key", "reauthorise")));
+        let alerts = "look_seconds = 1\nconversations = []\n".to_owned();
+        let mut hub = Hub::start_with(engine, &Settings { alerts, ..Settings::default() }).await;
+        let sink = hub.connect("relay", json!({ "base_url": vendor.url(), "api_key": API_KEY })).await;
+        let bot = crate::messages::bot(&hub, &telegram).await;
+        let keeper = crate::messages::conversation(&hub, &bot, 901).await;
+        hub.kill();
+        let path = hub.folder().path().join("patchbay.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        let missing = "cnv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        let with = config.replace("conversations = []", &format!("conversations = [\"{missing}\", \"{keeper}\"]"));
+        std::fs::write(&path, with).unwrap();
+        hub.serve().await;
+
+        let lines = |part: &str| -> Vec<String> {
+            let sent = telegram.sent();
+            sent.iter().filter_map(|it| it["text"].as_str()).filter(|it| it.contains(part)).map(str::to_owned).collect()
+        };
+        let told = until("it is told", async || lines("authorisation, since").pop()).await;
+        assert!(told.contains("(relay): ") && told.contains("vendor.key"), "{told}");
+        vendor.now(|asked| Answer::json(&json!({ "remote_id": asked.document["idempotency_key"] })));
+        hub.api().post(&format!("/connections/{}/resume", sink.id), &Value::Null).await.expect(200);
+        until("its end is told", async || lines("is well again").pop()).await;
+        hub.api().until_delivered().await;
+        assert_eq!((lines("authorisation, since").len(), lines("is well again").len()), (1, 1));
+        // One that is not there holds nobody up, and is named where the keepers of the hub look.
+        assert!(hub.log().contains(missing), "{}", hub.log());
     }
 }

@@ -66,7 +66,7 @@ fn what_stands_in_the_way_of_a_new_connector_is_named_with_its_cure() {
     for (arguments, exit, words) in [
         (&["connector", "new", "acme"][..], 10, "is there already"),
         (&["connector", "new", "Acme"], 2, "lower-case"),
-        (&["connector", "new", "other", "--lang", "js"], 2, "rust"),
+        (&["connector", "new", "other", "--lang", "cobol"], 2, "rust, js, python"),
         (&["connector", "new", "other", "--sdk", "nowhere"], 5, "--sdk names a checkout"),
         (&["connector", "build", "nowhere"], 5, "patchbay connector new"),
     ] {

@@ -148,8 +148,8 @@ async fn a_caller_is_called_back_and_written_to_once_though_mango_refuses_at_fir
 
         mango.misbehave(Misbehave::TooMany);
         mango.misbehave(Misbehave::Result(5001));
-        let callback = json!({ "attachment": { "kind": "other", "extra": { "type": "callback", "extension": "205" } } });
-        let asked = hub.api().post(&messages, &callback).await.expect(202)["outbox"].as_str().unwrap().to_owned();
+        let calls = messages.replace("/messages", "/calls");
+        let asked = hub.api().post(&calls, &json!({ "extension": "205" })).await.expect(202)["outbox"].as_str().unwrap().to_owned();
         let sms = hub.api().post(&messages, &json!({ "text": "Мы вам перезвоним" })).await.expect(202)["outbox"].clone();
         hub.api().until_delivered().await;
         let commands = mango.commands();

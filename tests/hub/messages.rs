@@ -8,14 +8,14 @@ use patchbay_tests::hub::Hub;
 use patchbay_tests::wait::until;
 use serde_json::{Value, json};
 
-async fn bot(hub: &Hub, telegram: &FakeTelegram) -> Connection {
+pub async fn bot(hub: &Hub, telegram: &FakeTelegram) -> Connection {
     let mut config = crate::intake::webhook_config();
     config["api_url"] = telegram.url().into();
     hub.connect("telegram", config).await
 }
 
 /// Somebody writes to the bot; their conversation.
-async fn conversation(hub: &Hub, bot: &Connection, chat: i64) -> String {
+pub async fn conversation(hub: &Hub, bot: &Connection, chat: i64) -> String {
     let body = bodies::telegram(chat, chat, "Hello").to_string();
     let answer = bot.deliver("", &[(bodies::TELEGRAM_HEADER, bodies::WEBHOOK_SECRET)], body).await.unwrap();
     assert_eq!(answer.status, 200);
@@ -95,4 +95,34 @@ async fn a_message_that_cannot_be_sent_is_refused_before_it_waits() {
     let mute = conversations.iter().find(|it| it["connection"] == source.id.as_str()).unwrap();
     let path = format!("/conversations/{}/messages", mute["id"].as_str().unwrap());
     assert_eq!(hub.api().post(&path, &json!({ "text": "hello" })).await.status, 409);
+}
+
+#[tokio::test]
+async fn a_message_that_is_asked_for_again_under_the_same_key_is_sent_once() {
+    for engine in Engine::each() {
+        let (hub, telegram) = (Hub::start(engine).await, FakeTelegram::start(BOT_TOKEN));
+        let bot = bot(&hub, &telegram).await;
+        let (one, other) = (conversation(&hub, &bot, 801).await, conversation(&hub, &bot, 802).await);
+        let ask = async |conversation: &str, key: &str, text: &str| {
+            let path = format!("/conversations/{conversation}/messages");
+            hub.api().post_with(&path, &[("idempotency-key", key)], &json!({ "text": text })).await
+        };
+        let first = ask(&one, "\"order-17\"", "We have your order").await.expect(202);
+        // The answer was lost on the way: the caller asks again, quoted or not, also after it was sent.
+        assert_eq!(ask(&one, "order-17", "We have your order").await.expect(202), first);
+        hub.api().until_delivered().await;
+        assert_eq!(ask(&one, "order-17", "We have your order").await.expect(202), first);
+        for (conversation, text) in [(&one, "We have lost your order"), (&other, "We have your order")] {
+            let refused = ask(conversation, "order-17", text).await;
+            assert_eq!((refused.status, refused.json()["code"].as_str()), (422, Some("request.idempotency_key")), "{}", refused.text);
+        }
+        for wrong in ["", "two words", &"k".repeat(256), "\"\""] {
+            let refused = ask(&one, wrong, "We have your order").await;
+            assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some("request.header")), "{}", refused.text);
+        }
+        ask(&one, &"k".repeat(255), "Another one").await.expect(202);
+        hub.api().until_delivered().await;
+        let texts: Vec<String> = telegram.sent().iter().filter_map(|it| it["text"].as_str().map(str::to_owned)).collect();
+        assert_eq!(texts, ["We have your order", "Another one"]);
+    }
 }

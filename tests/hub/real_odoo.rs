@@ -8,6 +8,8 @@ use patchbay_tests::odoo::Odoo;
 use patchbay_tests::wait::{until, until_equal};
 use serde_json::{Value, json};
 
+use crate::mapping;
+
 /// A hub whose sink began to listen for changes: what was there before is not told.
 async fn connected(engine: Engine, odoo: &Odoo) -> (Hub, Connection) {
     let hub = Hub::start(engine).await;
@@ -111,5 +113,35 @@ async fn what_people_do_in_odoo_comes_back_by_the_poll() {
         let records = odoo.leads(&lost).await;
         assert_eq!(records.iter().map(|it| it["won_status"].clone()).collect::<Vec<_>>(), ["lost", "pending"], "{records:?}");
         assert!(!hub.log().contains(odoo.key()), "the key stands in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_tells_odoo_nothing_and_the_write_does_what_was_planned() {
+    let odoo = Odoo::named();
+    for engine in Engine::each() {
+        let hub = Hub::start(engine).await;
+        let sink = hub.connect("odoo", odoo.config()).await;
+        let form = hub.connect("webform", json!({})).await;
+        let path = format!("/connections/{}", sink.id);
+        let (status, saved) = mapping::put(&hub, &sink, &mapping::mapping("План")).await;
+        assert_eq!(status, 200, "{saved}");
+        hub.api().post(&format!("{path}/pause"), &Value::Null).await.expect(200);
+        let phone = Odoo::phone();
+        mapping::fill_in(&form, "f-1", &phone, "1500").await;
+        let plan = hub.api().post(&format!("{path}/plan"), &json!({})).await.expect(200);
+        assert_eq!(plan["sums"], json!({ "create": 1 }), "{plan}");
+        assert_eq!(mapping::change(&plan["items"][0], "function"), Some((Value::Null, json!("директор"))), "{plan}");
+        assert_eq!(odoo.leads(&phone).await, [Value::Null; 0], "nothing was written");
+
+        hub.api().post(&format!("{path}/resume"), &Value::Null).await.expect(200);
+        hub.api().until_delivered().await;
+        let record = odoo.leads(&phone).await[0].clone();
+        assert_eq!(record["name"], format!("План {phone}"));
+        let plan = hub.api().post(&format!("{path}/plan"), &json!({})).await.expect(200);
+        assert_eq!(plan["sums"], json!({ "leave": 1 }), "{plan}");
+        let changed = json!({ "mapping": { "fields": { "expected_revenue": "int(form.budget) * 2" } } });
+        let plan = hub.api().post(&format!("{path}/plan"), &changed).await.expect(200);
+        assert_eq!(mapping::change(&plan["items"][0], "expected_revenue"), Some((json!(1_500.0), json!(3_000))), "{plan}");
     }
 }

@@ -1,4 +1,5 @@
 # Shared by the *-up.sh scripts (source it).
+# Ports lie below those that the kernel gives to outgoing connections (32768 on), which hold a port that nobody can be seen listening on.
 # Everything lives under one folder that `nobody` and `postgres` can reach; a checkout under a private home is not such a place.
 BIN=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd); TB=${PATCHBAY_SERVERS:-/var/tmp/patchbay-servers}; RUN=$TB/run; LOG=$TB/log
 stamp() { echo "[$(date +%T) +${SECONDS}s] $*" >&2; }
@@ -21,10 +22,11 @@ need_pg() { # Debian's package makes and starts a cluster of its own unless told
   [ -n "$(pg_bin)" ] && return 0
   [ -e /etc/postgresql-common/createcluster.conf ] || { mkdir -p /etc/postgresql-common; echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }
   need /nonexistent/initdb:postgresql; [ -n "$(pg_bin)" ] || die "PostgreSQL is missing: apt-get install postgresql"; }
-wait_port() { # host port seconds
-  for _ in $(seq 1 $(( $3 * 4 ))); do (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null && return 0; sleep 0.25; done
-  die "nothing listens on $1:$2 after $3 s: see $LOG"; }
 alive() { [ -s "$RUN/$1.pid" ] && kill -0 "$(cat "$RUN/$1.pid")" 2>/dev/null; }
+wait_port() { # name port seconds   until the server that `bg` started listens; one that ended says its last words
+  for _ in $(seq 1 $(( $3 * 4 ))); do (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null && return 0; alive "$1" || break; sleep 0.25; done
+  tail -n 5 "$LOG/$1.log" >&2
+  if alive "$1"; then die "$1 does not listen on port $2 after $3 s: see $LOG/$1.log"; else die "$1 ended before it listened on port $2: see $LOG/$1.log"; fi; }
 free() { # name port...   refuses to go on when somebody else holds a port of a server that is not ours and up
   local n=$1 q; shift; alive "$n" && return 0
   for q in "$@"; do (exec 3<>"/dev/tcp/127.0.0.1/$q") 2>/dev/null && die "port $q is taken by another process: $n not started"; done; return 0; }

@@ -6,7 +6,7 @@
 # Database: this machine's PostgreSQL with a data directory of its own. Ports: ODOO_PORT, ODOO_PG_PORT. Modules: ODOO_MODULES.
 set -e
 . "$(dirname "$0")/common.sh"
-O=$TB/odoo19; PORT=${ODOO_PORT:-8069}; PGPORT=${ODOO_PG_PORT:-55842}; MODULES=${ODOO_MODULES:-crm,base_automation}
+O=$TB/odoo19; PORT=${ODOO_PORT:-8069}; PGPORT=${ODOO_PG_PORT:-25842}; MODULES=${ODOO_MODULES:-crm,base_automation}
 URL=http://127.0.0.1:$PORT
 case "${1:-up}" in
   down) down odoo; down odoo-pg INT; exit ;;
@@ -59,7 +59,7 @@ workers = 0
 max_cron_threads = 1
 C
 free odoo-pg "$PGPORT"
-bg odoo-pg "${PG[@]}" "$PGB/postgres" -D "$O/pg" -p "$PGPORT"; wait_port 127.0.0.1 "$PGPORT" 20
+bg odoo-pg "${PG[@]}" "$PGB/postgres" -D "$O/pg" -p "$PGPORT"; wait_port odoo-pg "$PGPORT" 60
 [ "$(psq -c "select 1 from pg_roles where rolname='odoo'")" = 1 ] || psq -c "create role odoo login createdb password 'odoo'"
 if [ "$(psq -d test -c "select count(*) from ir_module_module where state='installed' and name = any(string_to_array('$MODULES', ','))" 2>/dev/null)" != "$(tr ',' '\n' <<<"$MODULES" | wc -l)" ]; then
   stamp "create database with $MODULES"

@@ -1,9 +1,9 @@
 #!/bin/bash
-# PostgreSQL on 127.0.0.1:55433 with a data directory of its own, superuser postgres, trust.  pg-up.sh [up|env|down]
+# PostgreSQL on 127.0.0.1:25433 with a data directory of its own, superuser postgres, trust.  pg-up.sh [up|env|down]
 # `env` prints PATCHBAY_POSTGRES_URL as the tests read it. Port: PG_PORT. fsync is off; PG_FSYNC=on to measure.
 set -e
 . "$(dirname "$0")/common.sh"
-P=$TB/pg; PORT=${PG_PORT:-55433}
+P=$TB/pg; PORT=${PG_PORT:-25433}
 case "${1:-up}" in
   down) down pg INT; exit ;;
   env) [ -s "$TB/pg.url" ] || die "no PostgreSQL here yet: run $0"
@@ -21,5 +21,5 @@ if [ ! -s "$P/PG_VERSION" ]; then
 fi
 free pg "$PORT"
 alive pg || echo "postgres://postgres@127.0.0.1:$PORT/postgres" >"$TB/pg.url"
-bg pg "${PG[@]}" "$PGB/postgres" -D "$P" -p "$PORT" -c "fsync=${PG_FSYNC:-off}"; wait_port 127.0.0.1 "$PORT" 20
+bg pg "${PG[@]}" "$PGB/postgres" -D "$P" -p "$PORT" -c "fsync=${PG_FSYNC:-off}"; wait_port pg "$PORT" 60
 stamp "PostgreSQL answers: $("$PGB/psql" -h 127.0.0.1 -p "$(sed 's/.*:\([0-9]*\)\/.*/\1/' "$TB/pg.url")" -U postgres -Atc 'show server_version')"

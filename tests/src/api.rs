@@ -74,6 +74,15 @@ impl Api {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// The same with headers.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = self.client.post(format!("http://127.0.0.1:{}/api/v1{path}", self.port)).bearer_auth(&self.token).json(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
     /// Any question with the token.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut request = self.client.request(method, format!("http://127.0.0.1:{}/api/v1{path}", self.port)).bearer_auth(&self.token);
@@ -143,6 +152,18 @@ impl Connection {
         Self { id, address: shown["address"].as_str().map(str::to_owned), api: api.clone() }
     }
 
+    /// The same connection, where its vendor reaches another hub on the same database.
+    #[must_use]
+    pub fn at(&self, api: &Api) -> Self {
+        Self { api: api.clone(), ..self.clone() }
+    }
+
+    /// Where a vendor on this machine posts to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/in/{}", self.api.port, self.id)
+    }
+
     /// True when it has an address.
     #[must_use]
     pub fn listens(&self) -> bool {
@@ -176,7 +197,7 @@ impl Connection {
 
     /// Posts anything; an error: no answer came.
     pub async fn deliver(&self, path: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Result<Answer, reqwest::Error> {
-        let mut request = self.api.client.post(format!("http://127.0.0.1:{}/in/{}{path}", self.api.port, self.id)).body(body);
+        let mut request = self.api.client.post(self.url() + path).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

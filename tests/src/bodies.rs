@@ -18,12 +18,19 @@ pub const EMAIL: &str = "anna.petrova@example.com";
 pub const LAST_NAME: &str = "Петрова-Тестовая";
 
 /// What must never stand in a log or on a screen unasked: secrets and people.
-pub const PRIVATE: [&str; 13] = [
+pub const PRIVATE: [&str; 20] = [
     BOT_TOKEN,
     WEBHOOK_SECRET,
     API_KEY,
+    crate::fake::bitrix24::ACCESS,
+    crate::fake::bitrix24::APPLICATION.1,
+    crate::fake::bitrix24::CODE,
+    crate::fake::bitrix24::REFRESH,
+    crate::fake::bitrix24::TOKEN,
     crate::fake::mango::KEY,
     crate::fake::mango::SALT,
+    crate::fake::oauth2::ACCESS,
+    crate::fake::oauth2::REFRESH,
     crate::fake::odoo::KEY,
     crate::fake::whatsapp::APP_SECRET,
     crate::fake::whatsapp::TOKEN,

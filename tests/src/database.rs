@@ -29,6 +29,22 @@ impl Engine {
     }
 }
 
+/// The server that tests use, as an address.
+fn server() -> String {
+    std::env::var("PATCHBAY_POSTGRES_URL").unwrap_or_else(|_| {
+        panic!("no PostgreSQL: run `tests/servers/pg-up.sh` and `eval \"$(tests/servers/pg-up.sh env)\"`, or `./tests/run`")
+    })
+}
+
+/// `host:port` of that server.
+#[must_use]
+pub fn server_address() -> String {
+    let server = server();
+    let place = server.split_once("://").map_or(server.as_str(), |it| it.1).split(['/', '?']).next().unwrap_or_default();
+    let place = place.rsplit_once('@').map_or(place, |it| it.1);
+    if place.contains(':') { place.to_owned() } else { format!("{place}:5432") }
+}
+
 /// One hub's database. Dropping it removes it.
 pub struct Database {
     server: Option<String>,
@@ -38,16 +54,26 @@ pub struct Database {
 impl Database {
     /// An empty database.
     pub async fn new(engine: Engine) -> Self {
-        let name = format!("patchbay_test_{}_{}", std::process::id(), crate::files::unique());
+        let name = format!("patchbay_test_{}", crate::files::unique_name());
         if engine == Engine::Sqlite {
             return Self { server: None, name };
         }
-        let server = std::env::var("PATCHBAY_POSTGRES_URL").unwrap_or_else(|_| {
-            panic!("no PostgreSQL: run `tests/servers/pg-up.sh` and `eval \"$(tests/servers/pg-up.sh env)\"`, or `./tests/run`")
-        });
-        run(&server, format!("drop database if exists {name} with (force)")).await;
+        let server = server();
         run(&server, format!("create database {name}")).await;
         Self { server: Some(server), name }
+    }
+
+    /// The same by way of a port of this machine.
+    #[must_use]
+    pub fn url_through(&self, port: u16) -> String {
+        self.url().replacen(&server_address(), &format!("127.0.0.1:{port}"), 1)
+    }
+
+    /// Has the server end every session with it, as an operator may.
+    pub async fn end_sessions(&self) {
+        let server = self.server.as_deref().expect("SQLite has no sessions");
+        let sql = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        run(server, sql).await;
     }
 
     /// As `patchbay.toml` names it.

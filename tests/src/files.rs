@@ -1,10 +1,12 @@
 //! Where things are: the checkout, the program under test, the connectors, a folder for each hub.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 
 /// The connectors that every hub under test has. `mended` has another one's id: tests install it themselves.
-const INSTALLED: [&str; 5] = ["telegram", "webform", "odoo", "misbehaving", "relay"];
+const INSTALLED: [&str; 6] = ["telegram", "webform", "odoo", "misbehaving", "relay", "ticker"];
 
 /// Where cargo builds.
 #[must_use]
@@ -48,6 +50,34 @@ pub fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
     [component.to_vec(), vec![0], leb(section.len()), section].concat()
 }
 
+/// Where `tests/run` put what connectors in a language are made with, `js` or `python`. None: it is not there.
+#[must_use]
+pub fn tools(language: &str) -> Option<PathBuf> {
+    Some(target().join("tests/languages").join(language).join(tools_place(language))).filter(|it| it.exists())
+}
+
+/// The same for a test, which may do without where `tests/run` said that they cannot be installed.
+#[must_use]
+pub fn tools_or_skip(language: &str) -> Option<PathBuf> {
+    let found = tools(language);
+    if found.is_none() {
+        let without = std::env::var("PATCHBAY_TEST_WITHOUT").unwrap_or_default();
+        let is_known = without.split(' ').any(|it| it == language);
+        assert!(is_known, "the tools for {language} are not there: `./tests/run languages` installs them");
+        eprintln!("skipped: the tools for {language} could not be installed here");
+    }
+    found
+}
+
+/// Puts the tools of a language where a connector of it has them.
+pub fn lend_tools(language: &str, tools: &Path, connector: &Path) {
+    std::os::unix::fs::symlink(tools, connector.join(tools_place(language))).expect("a link can be made");
+}
+
+fn tools_place(language: &str) -> &'static str {
+    if language == "js" { "node_modules" } else { ".venv" }
+}
+
 /// The compile cache that all hubs under test share, so that each connector is compiled once.
 #[must_use]
 pub fn cache() -> PathBuf {
@@ -63,7 +93,7 @@ impl Folder {
     /// An empty folder with the connectors in it.
     #[must_use]
     pub fn new() -> Self {
-        let path = target().join(format!("tests/{}-{}", std::process::id(), unique()));
+        let path = target().join(format!("tests/{}", unique_name()));
         std::fs::create_dir_all(path.join("connectors")).expect("the target folder can be written");
         let folder = Self { path };
         for name in INSTALLED {
@@ -75,7 +105,7 @@ impl Folder {
     /// An empty folder outside of the checkout, for an author who has none.
     #[must_use]
     pub fn outside() -> Self {
-        let path = std::env::temp_dir().join(format!("patchbay-tests-{}-{}", std::process::id(), unique()));
+        let path = std::env::temp_dir().join(format!("patchbay-tests-{}", unique_name()));
         std::fs::create_dir_all(&path).expect("the system's folder for passing files can be written");
         Self { path }
     }
@@ -84,6 +114,14 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The size of the largest file that lies in it, bytes.
+    #[must_use]
+    pub fn largest_file(&self) -> u64 {
+        let entries = std::fs::read_dir(&self.path).expect("the folder is there").flatten();
+        // A file may go away meanwhile.
+        entries.filter_map(|it| it.metadata().ok()).filter(std::fs::Metadata::is_file).map(|it| it.len()).max().unwrap_or(0)
     }
 
     /// Puts a connector's file under the name of another one (or its own), in the place of what was there.
@@ -116,6 +154,13 @@ impl Drop for Folder {
 pub fn unique() -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A name that nothing else has: servers and folders outlive a process, and the numbers of processes come again.
+#[must_use]
+pub fn unique_name() -> String {
+    static STARTED: LazyLock<u128> = LazyLock::new(|| SystemTime::UNIX_EPOCH.elapsed().expect("it is later than 1970").as_micros());
+    format!("{:x}_{:x}_{}", *STARTED, std::process::id(), unique())
 }
 
 /// A port that nobody listens on. Below the range from which the system takes ports for outgoing connections, so that it stays free

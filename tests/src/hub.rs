@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::api::{Api, Connection};
 use crate::bodies::PRIVATE;
+use crate::clock::Clock;
 use crate::database::{Database, Engine, Standstill};
 use crate::files::{self, Folder};
 use crate::wait::{PATIENCE, until};
@@ -32,12 +33,34 @@ pub struct Settings {
     pub longest_wait_ms: u32,
     /// Lines of `[alerts]`.
     pub alerts: String,
+    /// Lines of `[quarantine]`.
+    pub quarantine: String,
+    /// `public_url`, with `{port}` for the hub's own port; empty: no vendor is told of it.
+    pub public_url: String,
+    /// `webhooks.check_seconds`
+    pub check_seconds: u32,
+    /// The port of this machine over which it reaches PostgreSQL; none: straight.
+    pub database_port: Option<u16>,
+    /// The clock that it sees; none: the machine's own.
+    pub clock: Option<Clock>,
 }
 
 impl Default for Settings {
     /// As the hub's own, but it is tried again at once.
     fn default() -> Self {
-        Self { waiting: 1024, waiting_bytes: 64 << 20, tries: 1000, first_wait_ms: 20, longest_wait_ms: 200, alerts: String::new() }
+        Self {
+            waiting: 1024,
+            waiting_bytes: 64 << 20,
+            tries: 1000,
+            first_wait_ms: 20,
+            longest_wait_ms: 200,
+            alerts: String::new(),
+            quarantine: String::new(),
+            public_url: String::new(),
+            check_seconds: 3_600,
+            database_port: None,
+            clock: None,
+        }
     }
 }
 
@@ -50,6 +73,7 @@ pub struct Hub {
     api: Api,
     folder: Folder,
     database: Arc<Database>,
+    clock: Option<Clock>,
 }
 
 impl Hub {
@@ -62,9 +86,9 @@ impl Hub {
     pub async fn start_with(engine: Engine, settings: &Settings) -> Self {
         let (folder, database) = (Folder::new(), Database::new(engine).await);
         let port = files::free_port();
-        std::fs::write(folder.path().join("patchbay.toml"), config("hub", port, &database.url(), settings))
-            .expect("the folder can be written");
-        let mut hub = Self { process: None, api: Api::new(port), folder, database: Arc::new(database) };
+        let url = settings.database_port.map_or_else(|| database.url(), |it| database.url_through(it));
+        std::fs::write(folder.path().join("patchbay.toml"), config("hub", port, &url, settings)).expect("the folder can be written");
+        let mut hub = Self { process: None, api: Api::new(port), folder, database: Arc::new(database), clock: settings.clock.clone() };
         let made = hub.cli(&["token", "create", "tests", "--json"]);
         let made: Value = serde_json::from_slice(&made.stdout).expect("token create answers with JSON");
         hub.api.token = made["token"].as_str().expect("token create shows the token").to_owned();
@@ -74,13 +98,18 @@ impl Hub {
 
     /// A second hub on the database of this one, that is ready. Its files are its own.
     pub async fn beside(&self) -> Self {
+        self.beside_with(&Settings::default()).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn beside_with(&self, settings: &Settings) -> Self {
         let (folder, port) = (Folder::new(), files::free_port());
         let name = format!("hub-{port}");
-        let config = config(&name, port, &self.database.url(), &Settings::default());
+        let config = config(&name, port, &self.database.url(), settings);
         std::fs::write(folder.path().join("patchbay.toml"), config).expect("the folder can be written");
         let mut api = Api::new(port);
         api.token.clone_from(&self.api.token);
-        let mut hub = Self { process: None, api, folder, database: Arc::clone(&self.database) };
+        let mut hub = Self { process: None, api, folder, database: Arc::clone(&self.database), clock: settings.clock.clone() };
         hub.serve().await;
         hub
     }
@@ -126,12 +155,30 @@ impl Hub {
             self.command(&["serve"]).stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log).spawn();
         self.process = Some(process.expect("the program starts"));
         let started = Instant::now();
-        while self.api.outside("/readyz").await.is_none_or(|it| it.status != 200) {
+        while !self.is_ready().await {
             let ended = self.process.as_mut().and_then(|it| it.try_wait().expect("a child can be asked"));
             assert!(ended.is_none(), "the hub ended with {ended:?}\n{}", self.log_end());
             assert!(started.elapsed() < PATIENCE, "the hub is not ready after {PATIENCE:?}\n{}", self.log_end());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// True when it says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        self.api.outside("/readyz").await.is_some_and(|it| it.status == 200)
+    }
+
+    /// Has the database server end all its sessions.
+    pub async fn end_sessions(&self) {
+        self.database.end_sessions().await;
+    }
+
+    /// No file of it may grow past so many bytes from now on; none: any may.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let process = self.process.as_ref().expect("the hub runs");
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |it| it.to_string());
+        let set = Command::new("prlimit").args(["--pid", &process.id().to_string(), &format!("--fsize={limit}:unlimited")]).status();
+        assert!(set.is_ok_and(|it| it.success()), "prlimit (Debian's util-linux) could not set the limit");
     }
 
     /// Kills it as a power cut does: no signal handler runs.
@@ -183,12 +230,17 @@ impl Hub {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("patchbay {arguments:?} --json: {error}"))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command on the same hub that is yet to be started.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(files::program());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PATCHBAY_")) {
             command.env_remove(name);
         }
         command.env("PATCHBAY_KEY", KEY).args(arguments).current_dir(self.folder.path());
+        if let Some(clock) = &self.clock {
+            clock.show(&mut command);
+        }
         command
     }
 
@@ -252,11 +304,14 @@ impl Drop for Hub {
 }
 
 fn config(name: &str, port: u16, database: &str, settings: &Settings) -> String {
-    let Settings { waiting, waiting_bytes, tries, first_wait_ms, longest_wait_ms, alerts } = settings;
+    let Settings { waiting, waiting_bytes, tries, first_wait_ms, longest_wait_ms, alerts, quarantine, public_url, check_seconds, .. } =
+        settings;
+    let public_url = public_url.replace("{port}", &port.to_string());
     let cache = files::cache();
     format!(
         "name = \"{name}\"\n\
          listen = \"127.0.0.1:{port}\"\n\
+         public_url = \"{public_url}\"\n\
          database = \"{database}\"\n\
          connectors = \"connectors\"\n\
          cache = \"{}\"\n\
@@ -265,6 +320,9 @@ fn config(name: &str, port: u16, database: &str, settings: &Settings) -> String 
          breaker_longest_wait_ms = {longest_wait_ms}\n\
          [people]\nmatching = true\n\
          [alerts]\n{alerts}\
+         [quarantine]\n{quarantine}\
+         [webhooks]\ncheck_seconds = {check_seconds}\n\
+         [install]\nunsigned = true\n\
          [log]\nlevel = \"info,patchbay_host=debug,patchbay=debug\"\n",
         cache.display()
     )

@@ -1,10 +1,12 @@
 //! What the hub can do on this machine, as ratios within one run.
 //!
 //! `cargo bench -p patchbay-tests` measures on SQLite, and on PostgreSQL too where `PATCHBAY_POSTGRES_URL` is set. Words after `--`
-//! choose parts: `plugin store batches path pace growth start`. The load generator runs on the same cores as the hub.
+//! choose parts: `plugin languages store batches path pace growth start many`. The load generator runs on the same cores as the hub.
 
 mod growth;
+mod languages;
 mod load;
+mod many;
 mod path;
 mod plugin;
 mod process;
@@ -29,6 +31,9 @@ fn main() {
     if wanted("plugin") {
         plugin::measure();
     }
+    if wanted("languages") {
+        languages::measure();
+    }
     for database in &databases {
         let ceiling = if wanted("store") || wanted("path") { Some(store::ceiling(database)) } else { None };
         if wanted("path") {
@@ -46,6 +51,9 @@ fn main() {
     }
     if wanted("start") {
         start::measure();
+    }
+    if wanted("many") {
+        many::measure();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The hub as a process of its own: this program, started again in another role.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::world;
 /// The word that makes this program a hub.
 pub const ROLE: &str = "serve-for-bench";
 
-/// Runs a hub until it is killed: database, folder, port.
+/// Runs a hub until it is killed: database, folder, port, connectors.
 pub fn serve(arguments: &[String]) {
-    let [database, folder, port] = arguments else { panic!("database, folder and port") };
+    let [database, folder, port, connectors] = arguments else { panic!("database, folder, port and connectors") };
     world::runtime().block_on(async {
-        let mut config = world::config(database, &PathBuf::from(folder));
+        let mut config = world::config(database, &PathBuf::from(folder), PathBuf::from(connectors));
         config.listen.set_port(port.parse().expect("a port"));
         let hub = Hub::open(config, Clock::System).await.expect("the hub opens");
         patchbay_host::serve::serve(hub, CancellationToken::new()).await.expect("the hub runs");
@@ -34,19 +34,24 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Starts one and waits until it is ready.
-    pub async fn start(database: &str, folder: &std::path::Path) -> Self {
+    /// Starts one with the connectors that were built, and waits until it is ready.
+    pub async fn start(database: &str, folder: &Path) -> Self {
+        Self::start_with(database, folder, &world::installed(folder), Duration::from_secs(30)).await
+    }
+
+    /// Starts one with the connectors of a folder, and waits so long at most until it is ready.
+    pub async fn start_with(database: &str, folder: &Path, connectors: &Path, patience: Duration) -> Self {
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|it| it.local_addr()).expect("a free port").port();
         let this = std::env::current_exe().expect("this program has a place");
         let started = Instant::now();
         let child = Command::new(this)
-            .args([ROLE, database, &folder.display().to_string(), &port.to_string()])
+            .args([ROLE, database, &folder.display().to_string(), &port.to_string(), &connectors.display().to_string()])
             .stdout(Stdio::null())
             .spawn()
             .expect("this program can be started");
         let mut beside = Self { child, port, ready_after: Duration::ZERO };
         while !beside.answers().await {
-            assert!(started.elapsed() < Duration::from_secs(30), "the hub does not become ready");
+            assert!(started.elapsed() < patience, "the hub does not become ready");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         beside.ready_after = started.elapsed();

@@ -1,12 +1,14 @@
 //! Databases, payloads and connections for the measurements.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use patchbay_host::clock::Clock;
-use patchbay_host::config::Config;
+use patchbay_host::config::{Config, SecretsConfig};
 use patchbay_host::hub::Hub;
 use patchbay_host::operations::NewConnection;
+use patchbay_host::secrets::KeySource;
+use patchbay_tests::files;
 use serde_json::{Map, Value, json};
 
 /// A Telegram message of about 1.4 KB, with places for update and person.
@@ -55,7 +57,7 @@ pub fn workspace() -> PathBuf {
 
 /// Where the built connectors are.
 pub fn connectors() -> PathBuf {
-    let built = workspace().join("target/wasm32-unknown-unknown/connector");
+    let built = files::target().join("wasm32-unknown-unknown/connector");
     assert!(
         built.join("telegram.wasm").exists(),
         "no connectors in {}: `cargo build --profile connector --target wasm32-unknown-unknown -p telegram -p webform -p odoo` makes them",
@@ -80,20 +82,39 @@ impl Database {
     }
 }
 
-/// A hub's configuration on this database.
-pub fn config(database: &str, folder: &std::path::Path) -> Config {
+/// A hub's configuration on this database, with the connectors of this folder.
+pub fn config(database: &str, folder: &Path, connectors: PathBuf) -> Config {
     Config {
         database: database.to_owned(),
-        connectors: connectors(),
+        connectors,
         cache: folder.join("cache"),
-        key_file: folder.join("patchbay.key"),
+        secrets: SecretsConfig { key: KeySource::File(folder.join("patchbay.key")), former_keys: Vec::new() },
         ..Config::default()
     }
 }
 
+/// The built connectors in a folder of the hub's own, since beside them it keeps which versions run.
+pub fn installed(folder: &Path) -> PathBuf {
+    let own = folder.join("connectors");
+    std::fs::create_dir_all(&own).expect("the build folder can be written");
+    for entry in std::fs::read_dir(connectors()).expect("the connectors are built") {
+        let built = entry.expect("an entry").path();
+        let place = own.join(built.file_name().expect("a file has a name"));
+        if built.extension().is_some_and(|it| it == "wasm") && !place.exists() {
+            std::fs::copy(&built, &place).expect("the build folder can be written");
+        }
+    }
+    own
+}
+
+/// Opens a hub that has the connectors of this folder.
+pub async fn open(database: &str, folder: &Path, connectors: &Path) -> Hub {
+    Hub::open(config(database, folder, connectors.to_owned()), Clock::System).await.expect("the hub opens")
+}
+
 /// Opens a hub and gives it a Telegram connection that listens.
-pub async fn hub(database: &str, folder: &std::path::Path) -> (Hub, patchbay_host::store::connections::Connection) {
-    let hub = Hub::open(config(database, folder), Clock::System).await.expect("the hub opens");
+pub async fn hub(database: &str, folder: &Path) -> (Hub, patchbay_host::store::connections::Connection) {
+    let hub = open(database, folder, &installed(folder)).await;
     let set: BTreeMap<&str, Value> = BTreeMap::from([
         ("mode", json!("webhook")),
         ("token", json!("123456789:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),

@@ -12,16 +12,12 @@ mod domain;
 mod methods;
 mod store;
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -31,55 +27,13 @@ use tokio::sync::oneshot;
 
 use self::methods::Fault;
 pub use self::store::Store;
-use crate::wait::PATIENCE;
+pub use super::trouble::{Held, Misbehave, Moment};
+use super::trouble::{Plans, lock};
 
 /// The database that the fake holds.
 pub const DATABASE: &str = "test";
 /// The API key that it takes.
 pub const KEY: &str = "4fac60a5cff2c08956abd77ad16a51c787eda476";
-
-/// How the fake behaves badly, once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Misbehave {
-    /// It does the work and the connection breaks before the answer arrives.
-    LoseAnswer,
-    /// The connection breaks and nothing was done.
-    Break,
-    /// This status instead of doing anything: 429, 502, 503.
-    Status(u16),
-    /// A 500 with the name of a Python exception.
-    Exception(String),
-    /// It does the work and answers this much later.
-    Slow(Duration),
-}
-
-/// When a call is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// It was asked and has done nothing yet.
-    Asked,
-    /// It has done the work and not answered yet.
-    Worked,
-}
-
-/// A call that comes as far as a moment, says so, and waits. Dropping it lets the call go on.
-pub struct Held {
-    reached: oneshot::Receiver<()>,
-    _go: oneshot::Sender<()>,
-}
-
-impl Held {
-    /// Waits until the call is there.
-    pub async fn reached(&mut self) {
-        tokio::time::timeout(PATIENCE, &mut self.reached).await.expect("the call never came").expect("the fake runs");
-    }
-}
-
-/// What one call meets.
-enum Plan {
-    Misbehave(Misbehave),
-    Hold(Moment, oneshot::Sender<()>, oneshot::Receiver<()>),
-}
 
 /// A running fake. It stops when it is dropped.
 pub struct FakeOdoo {
@@ -92,7 +46,7 @@ pub struct FakeOdoo {
 #[derive(Default)]
 struct Shared {
     store: Mutex<Store>,
-    plans: Mutex<VecDeque<(String, Plan)>>,
+    plans: Plans,
 }
 
 impl FakeOdoo {
@@ -138,21 +92,19 @@ impl FakeOdoo {
 
     /// The next call of this method (`crm.lead/load`; `*`: any) behaves so.
     pub fn misbehave(&self, method: &str, how: Misbehave) {
-        lock(&self.shared.plans).push_back((method.to_owned(), Plan::Misbehave(how)));
+        self.shared.plans.misbehave(method, how);
     }
 
     /// How many calls will still behave badly.
     #[must_use]
     pub fn planned(&self) -> usize {
-        lock(&self.shared.plans).len()
+        self.shared.plans.len()
     }
 
     /// The next call of this method waits at that moment.
     #[must_use]
     pub fn hold(&self, method: &str, moment: Moment) -> Held {
-        let ((say, reached), (go, gone)) = (oneshot::channel(), oneshot::channel());
-        lock(&self.shared.plans).push_back((method.to_owned(), Plan::Hold(moment, say, gone)));
-        Held { reached, _go: go }
+        self.shared.plans.hold(method, moment)
     }
 }
 
@@ -168,51 +120,15 @@ impl Drop for FakeOdoo {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn call(
     State(shared): State<Arc<Shared>>,
     Path((model, method)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let plan = {
-        let mut plans = lock(&shared.plans);
-        let name = format!("{model}/{method}");
-        plans.iter().position(|(it, _)| *it == name || it == "*").and_then(|it| plans.remove(it)).map(|(_, how)| how)
-    };
-    let plan = match plan {
-        Some(Plan::Hold(moment, say, go)) => {
-            let before = moment == Moment::Asked;
-            let done = (!before).then(|| answered(&shared, &model, &method, &headers, &body));
-            // Whoever waits for it may be gone.
-            let _ = say.send(());
-            let _ = go.await;
-            return done.unwrap_or_else(|| answered(&shared, &model, &method, &headers, &body));
-        }
-        Some(Plan::Misbehave(how)) => Some(how),
-        None => None,
-    };
-    match &plan {
-        Some(Misbehave::Break) => return Body::new(Cut).into_response(),
-        Some(Misbehave::Status(status)) => {
-            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            return (status, [(header::RETRY_AFTER, "1")], "<html><h1>not now</h1></html>").into_response();
-        }
-        Some(Misbehave::Exception(name)) => return answer(Err(Fault::new(500, name, "something broke"))),
-        _ => {}
-    }
-    let answered = answered(&shared, &model, &method, &headers, &body);
-    match plan {
-        Some(Misbehave::LoseAnswer) => Body::new(Cut).into_response(),
-        Some(Misbehave::Slow(wait)) => {
-            tokio::time::sleep(wait).await;
-            answered
-        }
-        _ => answered,
-    }
+    let name = format!("{model}/{method}");
+    let answered = || answered(&shared, &model, &method, &headers, &body);
+    shared.plans.meet(|it| it == name, answered, |name| answer(Err(Fault::new(500, name, "something broke")))).await
 }
 
 fn answered(shared: &Shared, model: &str, method: &str, headers: &HeaderMap, body: &[u8]) -> Response {
@@ -249,17 +165,5 @@ fn answer(result: Result<Value, Fault>) -> Response {
             });
             (status, axum::Json(body)).into_response()
         }
-    }
-}
-
-/// A body that breaks off.
-struct Cut;
-
-impl http_body::Body for Cut {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
 }

@@ -41,6 +41,7 @@ impl Guest for Misbehaving {
             "/reply" => Ok(misdeeds::reply(&document)),
             "/fail" => Err(misdeeds::failure(&document)),
             "/call" => Ok(said(&outside::call(&document))),
+            "/line" => Ok(said(&outside::line(&document))),
             "/state/get" => outside::state_get(&document).map(|it| said(&it)),
             "/state/set" => Ok(said(&outside::state_set(&document))),
             "/log" => Ok(said(&outside::log(&String::from_utf8_lossy(&request.body)))),

@@ -1,7 +1,9 @@
 //! What a connector tries to reach outside of itself. Everything comes back as JSON, refusals too.
 
-use patchbay_sdk::bindings::imports::patchbay::connector::types::{Failure, Header, Retry};
-use patchbay_sdk::bindings::imports::patchbay::connector::{host, http, secrets, state};
+use std::sync::{Mutex, PoisonError};
+
+use patchbay_sdk::bindings::imports::patchbay::connector::types::{Failure, Header, Piece, Retry};
+use patchbay_sdk::bindings::imports::patchbay::connector::{host, http, secrets, socket, state};
 use serde_json::{Value, json};
 
 /// An HTTP call as the body describes it: `{"endpoint", "method", "path", "headers": [[name, value]], "body", "timeout_ms", "times"}`.
@@ -69,4 +71,71 @@ fn refused(failure: &Failure) -> Value {
         Retry::Reauthorise => "reauthorise".to_owned(),
     };
     json!({ "failure": { "code": failure.code, "message": failure.message, "retry": retry } })
+}
+
+/// A connection that an earlier call left behind.
+static KEPT: Mutex<Option<socket::Connection>> = Mutex::new(None);
+
+/// A dialogue over a socket as the body describes it: `{"endpoint", "keep", "steps"}`. `keep` opens so many connections and ends none.
+pub fn line(document: &Value) -> Value {
+    let mut heard = Vec::new();
+    let ended = dialogue(document, &mut heard);
+    let mut said = json!({ "heard": String::from_utf8_lossy(&heard[..heard.len().min(1024)]), "bytes": heard.len() });
+    if let Err(failure) = ended {
+        said["failure"] = refused(&failure)["failure"].take();
+    }
+    said
+}
+
+fn dialogue(document: &Value, heard: &mut Vec<u8>) -> Result<(), Failure> {
+    let endpoint = document["endpoint"].as_str().unwrap_or_default();
+    if let Some(keep) = document["keep"].as_u64() {
+        for _ in 0..keep {
+            let open = socket::connect(endpoint)?;
+            // What stood there is forgotten, never ended.
+            std::mem::forget(KEPT.lock().unwrap_or_else(PoisonError::into_inner).replace(open));
+        }
+        return Ok(());
+    }
+    let mut open = socket::connect(endpoint)?;
+    for step in document["steps"].as_array().into_iter().flatten() {
+        let ms = |name: &str| step[name].as_u64().and_then(|it| u32::try_from(it).ok());
+        let bytes = |it: &[u8]| Piece::Bytes(it.to_vec());
+        if let Some(text) = step["write"].as_str() {
+            open.write(&[bytes(text.as_bytes())])?;
+        } else if let Some(name) = step["secret"].as_str() {
+            open.write(&[Piece::Secret(name.to_owned())])?;
+        } else if let Some(max) = ms("read") {
+            heard.extend(open.read(max, ms("timeout_ms").unwrap_or(1_000))?);
+        } else if let Some(end) = step["until"].as_str() {
+            while !heard.ends_with(end.as_bytes()) {
+                heard.extend(open.read(4096, 1_000)?);
+            }
+        } else if let Some(wait) = ms("silence_ms") {
+            // A time-out is no end.
+            drop(open.read(1, wait));
+        } else if let Some(times) = step["read_letters"].as_u64() {
+            for _ in 0..times {
+                heard.extend(open.read(1, 1_000)?);
+            }
+        } else if step["drain"] == true {
+            loop {
+                let more = open.read(1 << 20, 1_000)?;
+                if more.is_empty() {
+                    break;
+                }
+                heard.extend(more);
+            }
+        } else if step["wait_for_ever"] == true {
+            loop {
+                drop(open.read(1, 3_600_000));
+            }
+        } else if step["tls"] == true {
+            open.start_tls()?;
+        } else if step["stale"] == true {
+            open = KEPT.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(open);
+            open.write(&[bytes(b"is anybody there?")])?;
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@
 //! Either may answer `{"failure": {"code", "message", "retry": "never" | "later" | "reauthorise" | <milliseconds>}}`.
 
 use patchbay_sdk::schemas::{Command, Event, EventBody, Receipt};
-use patchbay_sdk::{Connector, Failure, Page, Reply, Request, Retry, http};
+use patchbay_sdk::{Connector, Failure, Page, Reply, Request, Retry, host, http};
 use serde_json::{Value, json};
 
 struct Relay;
@@ -37,7 +37,8 @@ impl Connector for Relay {
 }
 
 fn ask(path: &str, question: &Value) -> Result<Value, Failure> {
-    let answer = http::post("vendor", path).json(question)?.send()?;
+    let way = if host::config::<Value>()?["auth"] == "oauth2" { "granted" } else { "vendor" };
+    let answer = http::post(way, path).json(question)?.send()?;
     if !answer.is_success() {
         return Err(answer.failure("the vendor refused"));
     }

@@ -51,6 +51,7 @@ pub fn call(store: &mut Store, model: &str, method: &str, arguments: &Value) -> 
         "search" => search(store, model, arguments).map(|it| json!(it)),
         "search_count" => search(store, model, arguments).map(|it| json!(it.len())),
         "read" => read(store, model, &ids, &arguments["fields"]),
+        "fields_get" => Ok(fields_get(model, arguments)),
         "name_search" => Ok(store.named(model, text(&arguments["name"])).map_or_else(|| json!([]), |id| json!([[id, arguments["name"]]]))),
         "name_create" => name_create(store, model, text(&arguments["name"])),
         "create" => create(store, model, arguments),
@@ -121,6 +122,31 @@ fn read(store: &Store, model: &str, ids: &[i64], fields: &Value) -> Answer {
             Value::Object(shown)
         })
         .collect())
+}
+
+/// Fields with what Odoo says of them; `write_…` and the like are for looking only.
+fn fields_get(model: &str, arguments: &Value) -> Value {
+    let only: Option<Vec<&str>> = arguments["allfields"].as_array().map(|it| it.iter().map(text).collect());
+    let fields = fields_of(model).iter().filter(|(name, _)| only.as_ref().is_none_or(|it| it.contains(name)));
+    let described = fields.map(|(name, kind)| {
+        let (odoo, more) = match kind {
+            Kind::Text => ("char", json!({})),
+            Kind::Day => ("date", json!({})),
+            Kind::Time => ("datetime", json!({})),
+            Kind::Number if *name == "id" => ("integer", json!({})),
+            Kind::Number => ("monetary", json!({})),
+            Kind::Flag => ("boolean", json!({})),
+            Kind::Choice(words) => ("selection", json!({ "selection": words.iter().map(|it| [it, it]).collect::<Vec<_>>() })),
+            Kind::Link(to) => ("many2one", json!({ "relation": to })),
+            Kind::Links(to) => ("many2many", json!({ "relation": to })),
+        };
+        let computed = matches!(*name, "id" | "create_date" | "write_date" | "write_uid" | "won_status" | "email_normalized");
+        let mut field =
+            json!({ "type": odoo, "string": name.replace('_', " "), "required": *name == "name", "readonly": computed, "store": true });
+        field.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        ((*name).to_owned(), field)
+    });
+    Value::Object(described.collect())
 }
 
 fn name_of(store: &Store, model: &str, id: i64) -> String {
@@ -281,6 +307,10 @@ fn cell(store: &Store, column: &str, value: &Value, may_create: &Value) -> Resul
         },
         Kind::Link(model) if missing(model, given) => Err(unknown("name", label)),
         Kind::Link(model) => Ok(Cell::Link(model, given.to_owned())),
+        Kind::Links(model) if by_id => {
+            let ids: Option<Vec<i64>> = given.split(',').map(|it| it.parse().ok().filter(|it| store.get(model, *it).is_some())).collect();
+            ids.map_or_else(|| Err(unknown("database id", label)), |ids| Ok(Cell::Value(json!(ids))))
+        }
         Kind::Links(model) => {
             let names: Vec<String> = given.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
             if names.iter().any(|it| missing(model, it)) { Err(unknown("name", label)) } else { Ok(Cell::Links(model, names)) }
@@ -289,6 +319,10 @@ fn cell(store: &Store, column: &str, value: &Value, may_create: &Value) -> Resul
             Err((field.to_owned(), format!("Value '{given}' not found in selection field '{label}'")))
         }
         _ if given.is_empty() => Ok(Cell::Value(json!(false))),
+        Kind::Number => match given.parse::<f64>() {
+            Ok(number) => Ok(Cell::Value(json!(number))),
+            Err(_) => Err((field.to_owned(), format!("'{given}' does not seem to be a number for field '{label}'"))),
+        },
         _ => Ok(Cell::Value(json!(given))),
     })
 }

@@ -15,6 +15,8 @@ pub type Row = Map<String, Value>;
 pub enum Kind {
     /// Text, date, selection: as it is.
     Text,
+    /// A day: as it is.
+    Day,
     /// A time: microseconds inside, seconds outside.
     Time,
     /// A number.
@@ -41,6 +43,9 @@ const LEAD: Fields = &[
     ("partner_name", Kind::Text),
     ("partner_id", Kind::Link("res.partner")),
     ("city", Kind::Text),
+    ("function", Kind::Text),
+    ("expected_revenue", Kind::Number),
+    ("date_deadline", Kind::Day),
     ("description", Kind::Text),
     ("priority", Kind::Choice(&["0", "1", "2", "3"])),
     ("type", Kind::Choice(&["lead", "opportunity"])),
@@ -62,6 +67,19 @@ const NAMED: Fields =
     &[("id", Kind::Number), ("name", Kind::Text), ("active", Kind::Flag), ("create_date", Kind::Time), ("write_date", Kind::Time)];
 const STAGE: Fields = &[("id", Kind::Number), ("name", Kind::Text), ("sequence", Kind::Number), ("is_won", Kind::Flag)];
 const USER: Fields = &[("id", Kind::Number), ("name", Kind::Text), ("login", Kind::Text), ("share", Kind::Flag), ("active", Kind::Flag)];
+const PARTNER: Fields = &[
+    ("id", Kind::Number),
+    ("name", Kind::Text),
+    ("phone", Kind::Text),
+    ("email", Kind::Text),
+    ("city", Kind::Text),
+    ("commercial_company_name", Kind::Text),
+    ("is_company", Kind::Flag),
+    ("partner_share", Kind::Flag),
+    ("active", Kind::Flag),
+    ("create_date", Kind::Time),
+    ("write_date", Kind::Time),
+];
 const MESSAGE: Fields = &[
     ("id", Kind::Number),
     ("model", Kind::Text),
@@ -92,6 +110,7 @@ pub fn fields_of(model: &str) -> Fields {
         "crm.lead" => LEAD,
         "crm.stage" => STAGE,
         "res.users" => USER,
+        "res.partner" => PARTNER,
         "mail.message" => MESSAGE,
         "mail.activity" => ACTIVITY,
         "crm.tag" | "crm.lost.reason" | "utm.source" | "utm.medium" | "utm.campaign" => NAMED,
@@ -217,7 +236,7 @@ impl Store {
         let now = now();
         for (field, kind) in fields_of(model) {
             let empty = match (*field, kind) {
-                ("active", _) => json!(true),
+                ("active" | "partner_share", _) => json!(true),
                 ("stage_id", _) => json!(1),
                 ("priority", _) => json!("0"),
                 ("type", _) => json!("opportunity"),
