@@ -14,6 +14,7 @@ pub use self::sections::{
 use crate::package::public_key;
 use crate::rules::breaker::BreakerRule;
 use crate::rules::delivery::{Delivery, SettingError};
+use crate::rules::identity::own;
 use crate::rules::ingest::Settings;
 use crate::rules::ingest::returning::{Fault, Returning};
 use crate::rules::retry::Backoff;
@@ -195,6 +196,10 @@ impl Config {
         if let Err(Fault { rule, allowed }) = Returning::check(&self.workspace.returning) {
             return wrong("workspace.returning", format!("rule {rule}"), allowed);
         }
+        let is_own = |it: &String| own(it, &self.workspace.region).is_some();
+        if let Some(neither) = self.workspace.own_identities.iter().find(|it| !is_own(it)) {
+            return wrong("workspace.own_identities", neither.clone(), "phones such as +7 495 123-45-67 and mail addresses");
+        }
         if self.intake.waiting == 0 {
             return wrong("intake.waiting", "0".to_owned(), "at least 1");
         }
@@ -262,8 +267,16 @@ impl Config {
     pub fn settings(&self) -> Settings {
         let name = self.workspace.responsible.trim();
         let responsible = (!name.is_empty()).then(|| patchbay_schemas::Responsible { id: None, name: name.to_owned() });
-        let WorkspaceConfig { contact_within_minutes, new_record, ref returning, ref trusted, .. } = self.workspace;
-        Settings { responsible, contact_within_minutes, new_record, returning: returning.clone(), trusted: trusted.clone() }
+        let WorkspaceConfig { contact_within_minutes, new_record, ref returning, ref trusted, ref own_identities, ref region, .. } =
+            self.workspace;
+        Settings {
+            responsible,
+            contact_within_minutes,
+            new_record,
+            returning: returning.clone(),
+            trusted: trusted.clone(),
+            own_identities: own_identities.iter().filter_map(|it| own(it, region)).collect(),
+        }
     }
 
     /// How commands are delivered, where a connection does not say otherwise.
@@ -334,6 +347,8 @@ mod tests {
         let rules = "[[workspace.returning]]\nthen = 'join'\n[[workspace.returning]]\nstage = ['lead']\nthen = 'reopen'";
         let error = toml::from_str::<Config>(rules).unwrap().check().unwrap_err().to_string();
         assert!(error.contains("workspace.returning = rule 2") && error.contains("closed lead"), "{error}");
+        let error = toml::from_str::<Config>("workspace.own_identities = ['8 495 123-45-67', '12345']").unwrap().check().unwrap_err();
+        assert_eq!(error.to_string().matches("12345").count(), 1, "{error}");
         let quarantine = QuarantineConfig { failures: 10_001, ..QuarantineConfig::default() };
         let error = Config { quarantine, ..Config::default() }.check().unwrap_err().to_string();
         assert!(error.contains("quarantine.failures = 10001") && error.contains("0 to 10000"), "{error}");

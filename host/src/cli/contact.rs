@@ -294,7 +294,7 @@ fn erasure(it: &Erasure) -> String {
 
 /// What is looked for, as it is stored: a phone or an address in its one form, anything else as it is.
 fn one_form(search: &str, region: &str) -> String {
-    let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor };
+    let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor, own: &[] };
     let identity = if search.contains('@') { Identity::email(search) } else { Identity::phone(search) };
     normalise(&identity, heard).map_or_else(|| search.trim().to_owned(), |it| it.key.value)
 }

@@ -63,6 +63,8 @@ pub struct WorkspaceConfig {
     pub returning: Vec<Returning>,
     /// Connectors whose word on a person is shown first, the most trusted one before the others.
     pub trusted: Vec<String>,
+    /// Phones and mail addresses of the company itself, as people write them: they point at nobody.
+    pub own_identities: Vec<String>,
 }
 
 /// Limits of what is taken in.
@@ -231,7 +233,7 @@ impl AlertConfig {
 
 impl Default for WorkspaceConfig {
     fn default() -> Self {
-        let Settings { contact_within_minutes, new_record, returning, trusted, .. } = Settings::default();
+        let Settings { contact_within_minutes, new_record, returning, trusted, own_identities, .. } = Settings::default();
         Self {
             name: "Main".to_owned(),
             region: "RU".to_owned(),
@@ -240,6 +242,7 @@ impl Default for WorkspaceConfig {
             new_record,
             returning,
             trusted,
+            own_identities,
         }
     }
 }

@@ -38,11 +38,23 @@ pub struct Heard<'a> {
     pub connection: &'a str,
     /// How far the vendor's ids of people reach.
     pub handles: HandleScope,
+    /// The company's own phones and mail addresses, as [`own`] reads them: they point at nobody.
+    pub own: &'a [String],
 }
 
-/// The identity in its one form; none where it points at nobody (no valid phone, a service number, no address).
+/// A phone or a mail address of the company itself, in its one form; none of what is neither. Service numbers are phones here.
+#[must_use]
+pub fn own(written: &str, region: &str) -> Option<String> {
+    if written.contains('@') { email(written).map(|it| it.value) } else { phone(written, region, true).map(|it| it.value) }
+}
+
+/// The identity in its one form; none where it points at nobody (no valid phone, a service number, no address, one of the company's own).
 #[must_use]
 pub fn normalise(identity: &Identity, heard: Heard<'_>) -> Option<Normal> {
+    read(identity, heard).filter(|it| !heard.own.contains(&it.key.value))
+}
+
+fn read(identity: &Identity, heard: Heard<'_>) -> Option<Normal> {
     match identity.kind {
         IdentityKind::Phone => of_phone(&identity.value, heard.region, identity.assurance == Assurance::Vendor),
         IdentityKind::Email => {
@@ -77,7 +89,7 @@ fn key(kind: IdentityKind, value: String) -> IdentityKey {
 mod tests {
     use super::*;
 
-    const HEARD: Heard<'_> = Heard { region: "RU", connector: "telegram", connection: "cxn_1", handles: HandleScope::Vendor };
+    const HEARD: Heard<'_> = Heard { region: "RU", connector: "telegram", connection: "cxn_1", handles: HandleScope::Vendor, own: &[] };
 
     fn value(identity: &Identity) -> Option<String> {
         normalise(identity, HEARD).map(|it| it.key.value)
@@ -96,6 +108,21 @@ mod tests {
     fn what_is_no_phone_points_at_nobody() {
         for written in ["112", "+7 (xxx) xxx-xx-xx", "", "00000000000", "12345", "anonymous", "8 800 555-35-35"] {
             assert_eq!(value(&Identity::phone(written)), None, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_companys_own_points_at_nobody() {
+        let written = ["8 (495) 123-45-67", "8 800 555-35-35", "Sales+site@GMail.com"];
+        let ours: Vec<String> = written.iter().filter_map(|it| own(it, "RU")).collect();
+        assert_eq!(ours, ["+74951234567", "+78005553535", "sales@gmail.com"]);
+        let heard = Heard { own: &ours, ..HEARD };
+        for identity in [Identity::phone("+7 495 123 45 67"), Identity::phone("84951234567").stated(), Identity::email("sales@gmail.com")] {
+            assert!(normalise(&identity, HEARD).is_some() && normalise(&identity, heard).is_none(), "{identity:?}");
+        }
+        assert!(normalise(&Identity::phone("+79123456789"), heard).is_some());
+        for neither in ["sales", "12345", "@anna", ""] {
+            assert_eq!(own(neither, "RU"), None, "{neither}");
         }
     }
 

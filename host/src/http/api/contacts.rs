@@ -197,7 +197,7 @@ async fn one_form(app: &App, workspace: WorkspaceId, name: &str, identity: Ident
     let workspaces = app.hub.store.workspaces().await?;
     let region = workspaces.iter().find(|it| it.id == workspace).map_or("", |it| it.region.as_str());
     // Only handles look at who said it.
-    let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor };
+    let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor, own: &[] };
     let normal = normalise(&identity, heard).ok_or_else(|| ApiError::Parameter(format!("{name}: this is not a valid one")))?;
     Ok(normal.key.value)
 }

@@ -101,12 +101,13 @@ impl SaidIdentity {
     }
 }
 
-/// What each event of a delivery says of a person; none where it says nothing of anybody. `region` is that of phones without a country code.
+/// What each event of a delivery says of a person; none where it says nothing of anybody. `region` is that of phones without a country
+/// code, `own` the company's own phones and addresses.
 #[must_use]
-pub fn sayings(intake: &Intake, region: &str) -> Vec<Option<Said>> {
+pub fn sayings(intake: &Intake, region: &str, own: &[String]) -> Vec<Option<Said>> {
     let Reading::Events(events) = &intake.reading else { return Vec::new() };
     let connection = intake.origin.connection.to_string();
-    let heard = Heard { region, connector: &intake.origin.connector, connection: &connection, handles: intake.origin.handles };
+    let heard = Heard { region, connector: &intake.origin.connector, connection: &connection, handles: intake.origin.handles, own };
     let import = intake.way == Way::Import;
     events.iter().map(|it| it.body.as_ref().ok().and_then(|body| Some(said(body, person(body, import)?, heard)))).collect()
 }
@@ -128,7 +129,7 @@ fn said(body: &EventBody, person: &Person, heard: Heard<'_>) -> Said {
         let assurance = if vouched { Assurance::Vendor } else { Assurance::Stated };
         hear(SaidIdentity { key, shown, weak, assurance, label: identity.label.clone() });
     }
-    for key in written(body, heard.region) {
+    for key in written(body, heard.region).into_iter().filter(|it| !heard.own.contains(&it.value)) {
         hear(SaidIdentity { key, shown: None, weak: false, assurance: Assurance::Written, label: None });
     }
     let present = |it: Option<String>| it.filter(|it| !it.trim().is_empty());

@@ -57,7 +57,7 @@ impl World {
 }
 
 fn take(planner: &mut Planner<'_>, intake: &Intake) -> Committed {
-    planner.take(intake, &sayings(intake, "RU"))
+    planner.take(intake, &sayings(intake, "RU", &[]))
 }
 
 fn now() -> Timestamp {
@@ -213,6 +213,9 @@ fn what_is_written_in_a_message_is_known_but_joins_nobody_and_what_is_passed_on_
         take(&mut planner, &world.intake(vec![event]));
         assert_eq!(planner.plan.identities.len(), before + 1, "the account alone");
     }
+    let own = [PHONE.to_owned()];
+    let said = sayings(&world.intake(vec![wrote("5", None, Direction::In)]), "RU", &own);
+    assert_eq!(said[0].as_ref().unwrap().identities.len(), 1, "the company's own number");
 }
 
 #[test]

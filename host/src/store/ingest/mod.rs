@@ -150,7 +150,8 @@ fn have_rules(contexts: &HashMap<crate::ids::WorkspaceId, Context>) -> bool {
 }
 
 fn said_in(intake: &Intake, contexts: &HashMap<crate::ids::WorkspaceId, Context>) -> Vec<Option<Said>> {
-    sayings(intake, contexts.get(&intake.origin.workspace).map_or("", |it| it.region.as_str()))
+    let context = contexts.get(&intake.origin.workspace);
+    sayings(intake, context.map_or("", |it| it.region.as_str()), context.map_or(&[], |it| it.settings.own_identities.as_slice()))
 }
 
 fn is_collision(error: &sqlx::Error) -> bool {

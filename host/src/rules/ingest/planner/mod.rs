@@ -38,11 +38,21 @@ pub struct Settings {
     /// Connectors whose word on a person is shown first, the most trusted one before the others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted: Vec<String>,
+    /// The company's own phones and mail addresses, in their one form: they point at nobody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own_identities: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { responsible: None, contact_within_minutes: 60, new_record: NewRecord::default(), returning: Vec::new(), trusted: Vec::new() }
+        Self {
+            responsible: None,
+            contact_within_minutes: 60,
+            new_record: NewRecord::default(),
+            returning: Vec::new(),
+            trusted: Vec::new(),
+            own_identities: Vec::new(),
+        }
     }
 }
 
