@@ -22,7 +22,8 @@ need_pg() { # Debian's package makes and starts a cluster of its own unless told
   [ -n "$(pg_bin)" ] && return 0
   [ -e /etc/postgresql-common/createcluster.conf ] || { mkdir -p /etc/postgresql-common; echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }
   need /nonexistent/initdb:postgresql; [ -n "$(pg_bin)" ] || die "PostgreSQL is missing: apt-get install postgresql"; }
-alive() { [ -s "$RUN/$1.pid" ] && kill -0 "$(cat "$RUN/$1.pid")" 2>/dev/null; }
+since() { awk '{ sub(/.*\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null; } # pid   when it began; numbers of processes come again, also after a restart
+alive() { local p t; [ -s "$RUN/$1.pid" ] && read -r p t <"$RUN/$1.pid" && [ -n "$t" ] && [ "$(since "$p")" = "$t" ]; }
 wait_port() { # name port seconds   until the server that `bg` started listens; one that ended says its last words
   for _ in $(seq 1 $(( $3 * 4 ))); do (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null && return 0; alive "$1" || break; sleep 0.25; done
   tail -n 5 "$LOG/$1.log" >&2
@@ -30,11 +31,11 @@ wait_port() { # name port seconds   until the server that `bg` started listens; 
 free() { # name port...   refuses to go on when somebody else holds a port of a server that is not ours and up
   local n=$1 q; shift; alive "$n" && return 0
   for q in "$@"; do (exec 3<>"/dev/tcp/127.0.0.1/$q") 2>/dev/null && die "port $q is taken by another process: $n not started"; done; return 0; }
-bg() { # name command...   detached, log in $LOG/name.log, pid in $RUN/name.pid
+bg() { # name command...   detached, log in $LOG/name.log, pid and when it began in $RUN/name.pid
   local n=$1; shift; alive "$n" && { stamp "$n already runs"; return 0; }
-  setsid "$@" >>"$LOG/$n.log" 2>&1 </dev/null & echo $! >"$RUN/$n.pid"; }
+  setsid "$@" >>"$LOG/$n.log" 2>&1 </dev/null & echo "$! $(since $!)" >"$RUN/$n.pid"; }
 down() { # name [signal]   ends one server by the pid that `bg` wrote
   local n=$1 s=${2:-TERM} p; alive "$n" || { rm -f "$RUN/$n.pid"; return 0; }
-  p=$(cat "$RUN/$n.pid"); kill "-$s" "$p"
+  read -r p _ <"$RUN/$n.pid"; kill "-$s" "$p"
   for _ in $(seq 1 80); do kill -0 "$p" 2>/dev/null || { rm -f "$RUN/$n.pid"; stamp "$n down"; return 0; }; sleep 0.25; done
   die "$n ($p) still alive"; }

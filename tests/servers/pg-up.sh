@@ -22,4 +22,6 @@ fi
 free pg "$PORT"
 alive pg || echo "postgres://postgres@127.0.0.1:$PORT/postgres" >"$TB/pg.url"
 bg pg "${PG[@]}" "$PGB/postgres" -D "$P" -p "$PORT" -c "fsync=${PG_FSYNC:-off}"; wait_port pg "$PORT" 60
+# It listens before it has recovered from a crash.
+for _ in $(seq 1 240); do "$PGB/pg_isready" -q -h 127.0.0.1 -p "$PORT" && break; sleep 0.25; done
 stamp "PostgreSQL answers: $("$PGB/psql" -h 127.0.0.1 -p "$(sed 's/.*:\([0-9]*\)\/.*/\1/' "$TB/pg.url")" -U postgres -Atc 'show server_version')"
