@@ -117,7 +117,7 @@ impl Symbols {
         let before = self.ends.len();
         let symbol = self.intern(Domain::Name, normal);
         if self.ends.len() > before {
-            let sound = self.intern(Domain::Sound, &crate::normalise::name::sound(normal));
+            let sound = self.intern(Domain::Sound, &crate::normalise::sound::sound(normal));
             self.sounds.insert(symbol.0, sound.0);
         }
         symbol

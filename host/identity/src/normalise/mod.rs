@@ -7,3 +7,5 @@ pub mod handle;
 pub mod name;
 pub mod phone;
 pub mod place;
+pub mod sound;
+pub mod spelling;

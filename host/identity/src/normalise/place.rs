@@ -1,6 +1,7 @@
 //! Cities, streets, postcodes and companies.
 
-use super::name::{normal, sound};
+use super::sound::sound;
+use super::spelling::normal;
 
 /// Words of streets in short, so that `st` and `street`, `ул.` and `улица` are one.
 const STREET_WORDS: &[(&str, &str)] = &[
