@@ -7,6 +7,7 @@
 //! ```
 
 pub mod budget;
+pub mod case;
 pub mod expectation;
 pub mod fixture;
 pub mod rig;

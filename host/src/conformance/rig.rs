@@ -8,7 +8,7 @@ use patchbay_schemas::manifest::ACCESS_TOKEN;
 use patchbay_schemas::{Manifest, Timestamp};
 use serde_json::Value;
 
-use super::fixture::{Call, Case, Settings};
+use super::case::{Call, Case, Settings};
 use crate::clock::Clock;
 use crate::pace::Pace;
 use crate::plugin::cassette::{Asked, Exchange, Player, Then};

@@ -9,7 +9,7 @@ use patchbay_schemas::manifest::Framing;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::fields::Pair;
 use crate::cli::output::Out;
-use crate::conformance::fixture::{Call, Case};
+use crate::conformance::case::{Call, Case};
 use crate::conformance::rig::Place;
 use crate::conformance::scrub::Scrub;
 use crate::plugin::Connector;

@@ -2,7 +2,7 @@
 
 use patchbay_schemas::manifest::{Endpoint, Role};
 
-use super::super::fixture::{Call, Case};
+use super::super::case::{Call, Case};
 use super::{Seen, Verdict};
 use crate::plugin::Artifact;
 

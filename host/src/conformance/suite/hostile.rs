@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::super::case::Case;
 use super::super::expectation::broken_schemas;
-use super::super::fixture::Case;
 use super::super::rig::{Outcome, Place, RigError};
 use super::mutate::{Dice, Hostile, known, mangled};
 use super::{Seen, Verdict, delivered};

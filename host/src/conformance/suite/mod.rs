@@ -9,7 +9,7 @@ mod verdicts;
 
 use std::sync::Arc;
 
-use super::fixture::Case;
+use super::case::Case;
 use super::rig::{Outcome, Place, RigError};
 use crate::plugin::{Artifact, Connector};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::fixture::{Call, Case};
+use super::super::case::{Call, Case};
 use super::super::rig::{Outcome, Place, RigError};
 use super::{Seen, Verdict};
 use crate::plugin::Connector;

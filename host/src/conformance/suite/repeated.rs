@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::super::case::Case;
 use super::super::expectation;
-use super::super::fixture::Case;
 use super::super::rig::{Outcome, Place, RigError};
 use super::{Seen, Verdict, delivered};
 use crate::plugin::Connector;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use patchbay_schemas::manifest::FILE;
 
+use super::super::case::{Call, Case};
 use super::super::expectation::of_retry;
-use super::super::fixture::{Call, Case};
 use super::super::rig::{Outcome, Place, RigError};
 use super::{Seen, Verdict};
 use crate::plugin::cassette::{Answer, Break, CONNECT, Then};
