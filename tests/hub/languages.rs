@@ -6,8 +6,10 @@ use std::process::Command;
 
 use patchbay_tests::bodies;
 use patchbay_tests::database::Engine;
+use patchbay_tests::fake::line::FakeLine;
 use patchbay_tests::files::{self, Folder};
 use patchbay_tests::hub::Hub;
+use patchbay_tests::wait::until;
 use serde_json::{Value, json};
 
 fn patchbay(folder: &Path, arguments: &[&str]) -> Value {
@@ -74,6 +76,44 @@ fn other_kinds_pass(language: &str, kinds: [&str; 2]) {
         let tested = patchbay(&connector, &["connector", "test", "--json"]);
         assert_eq!(tested["passed"], true, "{kind}: {tested:#}");
     }
+}
+
+/// The twin of the connector in `tests/connectors/ticker`: a stream of lines, a secret in what it says, an acknowledgement when a line is kept.
+async fn streams(language: &str, source: &str) {
+    let Some(tools) = files::tools_or_skip(language) else { return };
+    let folder = Folder::outside();
+    patchbay(folder.path(), &["connector", "new", "ticker", "--lang", language, "--kind", "form", "--json"]);
+    let connector = folder.path().join("ticker");
+    files::lend_tools(language, &tools, &connector);
+    let twin = Path::new(env!("CARGO_MANIFEST_DIR")).join("connectors/ticker");
+    for (from, to) in [("connector.toml".to_owned(), "connector.toml".to_owned()), (format!("twins/{source}"), format!("src/{source}"))] {
+        std::fs::copy(twin.join(from), connector.join(to)).expect("it can be copied");
+    }
+    let built = patchbay(&connector, &["connector", "build", "--json"]);
+    assert_eq!(imports(&built), Vec::<String>::new());
+
+    let hub = Hub::start(Engine::Sqlite).await;
+    std::fs::copy(built["file"].as_str().expect("a file"), hub.folder().path().join("connectors/ticker.wasm")).expect("it can be copied");
+    let _ = hub.cli_any(&["connector", "inspect", "ticker"], "");
+    let vendor = FakeLine::start().await;
+    hub.connect("ticker", json!({ "url": vendor.lines(), "token": bodies::API_KEY })).await;
+    let heard = async |what: &str| until(what, async || vendor.heard().iter().any(|it| it == what).then_some(())).await;
+    heard(&format!("hello {}", bodies::API_KEY)).await;
+    vendor.say("say 1 Сколько стоит?\nsay 1 Сколько стоит?\n");
+    heard("ack 1").await;
+    let interactions = hub.api().all("/interactions").await;
+    assert_eq!(interactions.len(), 1, "the second one is a duplicate");
+    assert_eq!(interactions[0]["event"]["payload"]["text"], "Сколько стоит?");
+}
+
+#[tokio::test]
+async fn a_stream_is_read_by_a_connector_in_javascript() {
+    streams("js", "connector.js").await;
+}
+
+#[tokio::test]
+async fn a_stream_is_read_by_a_connector_in_python() {
+    streams("python", "connector.py").await;
 }
 
 #[test]

@@ -180,7 +180,8 @@ fn world(language: Language, manifest: &Manifest, sources: &[(String, String)]) 
     let abilities = [
         ("webhook", manifest.webhook.is_some()),
         ("polling", manifest.polling.is_some()),
-        ("stream", manifest.stream.is_some()),
+        // A word of WIT's own.
+        ("%stream", manifest.stream.is_some()),
         ("commands", manifest.commands.is_some()),
         ("check", has_check),
     ];
@@ -229,7 +230,7 @@ mod tests {
         assert!(text.contains("/state@") && text.contains("/secrets@") && !text.contains("/http@"), "{text}");
         assert!(text.contains("export patchbay:connector/commands@") && !text.contains("check@") && !text.contains("webhook@"), "{text}");
         let text = world(Language::Js, &manifest("[stream]"), &[]);
-        assert!(text.contains("export patchbay:connector/stream@"), "{text}");
+        assert!(text.contains("export patchbay:connector/%stream@"), "{text}");
     }
 
     #[test]
