@@ -56,6 +56,7 @@ async fn look(hub: &Hub) -> Result<(), StoreError> {
     let oldest: HashMap<_, _> = store.oldest_waiting().await?.into_iter().collect();
     let (mut holds, before) = (store.holds().await?, store.talks().await?);
     let mut quarantines = store.quarantines().await?;
+    let mut registrations = store.registrations().await?;
     let tries = store.tries_since(now - TRIES_MS).await?;
     let received: HashMap<String, i64> = store.all_sums().await?.into_iter().map(|it| (it.connection, it.received)).collect();
     let rule = hub.config.alerts.rule();
@@ -76,6 +77,8 @@ async fn look(hub: &Hub) -> Result<(), StoreError> {
             hold: holds.remove(&id),
             oldest_ms: oldest.get(&id).map(|it| now - it),
             tries: tries.get(&id).copied().unwrap_or_default(),
+            // A hub without a public address told nobody: `connection show` says so, and the vendor may have been told by hand.
+            unregistered: registrations.remove(&id).filter(|_| hub.config.is_public()).and_then(|it| Some((it.failures, it.reason?))),
             talk: if connection.state == ConnectionState::Active { talk } else { Talk::default() },
         };
         // Somebody paused it and knows why it waits.

@@ -118,7 +118,7 @@ async fn a_hub_without_a_public_address_works_on_and_says_what_is_missing() {
 async fn a_vendor_that_refuses_is_asked_again_and_a_test_of_the_connection_asks_at_once() {
     let telegram = FakeTelegram::start(BOT_TOKEN);
     let refusal = "Bad Request: bad webhook: IP address 127.0.0.1 is reserved";
-    let hub = Hub::start_with(Engine::Sqlite, &public()).await;
+    let hub = Hub::start_with(Engine::Sqlite, &Settings { check_seconds: 1, alerts: "look_seconds = 1\n".to_owned(), ..public() }).await;
     for _ in 0..100 {
         telegram.misbehave("setWebhook", Misbehave::BadRequest(refusal));
     }
@@ -126,6 +126,9 @@ async fn a_vendor_that_refuses_is_asked_again_and_a_test_of_the_connection_asks_
     let reason = until("it is said", async || registration(&hub, &bot).await["reason"].as_str().map(str::to_owned)).await;
     assert_eq!(reason, format!("telegram.bad_webhook: Telegram answered 400: {refusal}"));
     until("it is asked again", async || registration(&hub, &bot).await["failures"].as_i64().filter(|it| *it >= 2)).await;
+    let alerts = async || hub.api().all("/alerts").await.into_iter().find(|it| it["kind"] == "unregistered");
+    let alert = until("people hear of it", alerts).await;
+    assert_eq!(alert["reason"], format!("the vendor could not be told where to post: {reason}"));
     telegram.behave();
     let tested = hub.cli_json(&["connection", "test", &bot.id]);
     assert!(tested["said"]["webhook"].as_str().unwrap().starts_with("registered, "), "{tested}");

@@ -10,6 +10,8 @@ const FEWEST_TALKS: i64 = 20;
 const SHORTEST_SILENCE_MS: i64 = 3_600_000;
 /// After so long without a look, nobody knows when a connection talked meanwhile, milliseconds.
 const LONGEST_LOOK_MS: i64 = 300_000;
+/// Tries in a row to tell a vendor where to post that must fail: some two minutes.
+const UNREGISTERED_FAILURES: i64 = 5;
 
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,13 +26,16 @@ pub enum Kind {
     Waiting,
     /// Too many tries fail.
     Failing,
+    /// The vendor does not take the address to post to.
+    Unregistered,
     /// A connection that usually talks does not.
     Silent,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Authorisation, Self::Quarantined, Self::Down, Self::Waiting, Self::Failing, Self::Silent];
+    pub const ALL: [Self; 7] =
+        [Self::Authorisation, Self::Quarantined, Self::Down, Self::Waiting, Self::Failing, Self::Unregistered, Self::Silent];
 
     /// As it stands in the database, in the API and in webhooks.
     #[must_use]
@@ -41,6 +46,7 @@ impl Kind {
             Self::Down => "down",
             Self::Waiting => "waiting",
             Self::Failing => "failing",
+            Self::Unregistered => "unregistered",
             Self::Silent => "silent",
         }
     }
@@ -109,6 +115,8 @@ pub struct Facts {
     pub oldest_ms: Option<i64>,
     /// Tries of late, and those that failed.
     pub tries: (i64, i64),
+    /// How many tries in a row failed to tell the vendor where to post, and why the last one did.
+    pub unregistered: Option<(i64, String)>,
     /// When it talked.
     pub talk: Talk,
 }
@@ -132,6 +140,9 @@ pub fn due(facts: &Facts, rule: &Rule) -> Vec<(Kind, String)> {
     let (tries, failed) = facts.tries;
     if tries >= FEWEST_TRIES && failed * 100 >= tries * rule.failing_percent {
         due.push((Kind::Failing, format!("{failed} of the last {tries} tries failed")));
+    }
+    if let Some((_, reason)) = facts.unregistered.as_ref().filter(|it| it.0 >= UNREGISTERED_FAILURES) {
+        due.push((Kind::Unregistered, format!("the vendor could not be told where to post: {reason}")));
     }
     if let Some(silence) = facts.talk.silence() {
         due.push((
@@ -169,6 +180,9 @@ mod tests {
         assert_eq!(kinds(&Facts { tries: (9, 9), ..facts() }), [], "nine tries are no share");
         assert_eq!(kinds(&Facts { broken: Some("odoo.key: no".to_owned()), ..facts() }), [Kind::Authorisation]);
         assert_eq!(kinds(&Facts { quarantine: Some("connector.trap: no".to_owned()), ..facts() }), [Kind::Quarantined]);
+        let unregistered = |failures| Some((failures, "telegram.http: no".to_owned()));
+        assert_eq!(kinds(&Facts { unregistered: unregistered(4), ..facts() }), []);
+        assert_eq!(kinds(&Facts { unregistered: unregistered(5), ..facts() }), [Kind::Unregistered]);
         let hold = |why| Some(Hold { why, since: 0, until: 1, reason: String::new() });
         assert_eq!(kinds(&Facts { hold: hold(Why::After), ..facts() }), [], "a vendor that names a time is not down");
         assert_eq!(kinds(&Facts { hold: hold(Why::Breaker { probes: 0, probing: true }), ..facts() }), [Kind::Down]);

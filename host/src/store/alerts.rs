@@ -17,7 +17,7 @@ pub struct Alert {
     pub id: AlertId,
     /// Whose it is.
     pub connection: ConnectionId,
-    /// `authorisation`, `quarantined`, `down`, `waiting`, `failing` or `silent`
+    /// `authorisation`, `quarantined`, `down`, `waiting`, `failing`, `unregistered` or `silent`
     pub kind: String,
     /// Since when.
     pub since: Timestamp,
