@@ -42,10 +42,10 @@ struct Pair {
     fields: Vec<(Field, Level, f32)>,
 }
 
-/// Estimates `m` anew from what `engine` holds, starting from the weights in `settings`, and resolves everything under the result to show the effect.
-/// The engine itself is left as it is.
+/// Estimates `m` anew from what `engine` holds, starting from its weights, which are those in `settings`, and resolves everything under the result
+/// to show the effect beside the weights `in_use`. The engine itself is left as it is.
 #[must_use]
-pub fn estimate(engine: &Engine, settings: &Settings) -> Effect {
+pub fn estimate(engine: &Engine, settings: &Settings, in_use: &Weights) -> Effect {
     let mut current: BTreeMap<(Field, Level), f32> =
         settings.weights.weight.iter().filter(|it| it.odds.is_none()).map(|it| ((it.field, it.level), it.m)).collect();
     let started = current.clone();
@@ -75,7 +75,8 @@ pub fn estimate(engine: &Engine, settings: &Settings) -> Effect {
         }
     }
     let after = engine.under(&weights);
-    let before: BTreeMap<RecordId, RecordId> = engine.people().collect();
+    let before: BTreeMap<RecordId, RecordId> =
+        if *in_use == settings.weights { engine.people().collect() } else { engine.under(in_use).people().collect() };
     let then: BTreeMap<RecordId, RecordId> = after.people().collect();
     let count = |people: &BTreeMap<RecordId, RecordId>| people.iter().filter(|(id, person)| id == person).count();
     let moved = before.iter().filter(|(id, person)| then.get(id) != Some(person)).count();
@@ -148,12 +149,14 @@ mod tests {
         let settings = Settings::shipped("");
         let engine = engine(&settings);
         let before: BTreeMap<RecordId, RecordId> = engine.people().collect();
-        let effect = estimate(&engine, &settings);
+        let effect = estimate(&engine, &settings, &settings.weights);
         let m = |weights: &Weights, level: Level| weights.weight.iter().find(|it| it.field == Field::Birth && it.level == level).unwrap().m;
         assert!(m(&effect.weights, Level::Close) > 2.0 * m(&settings.weights, Level::Close), "one slip in every second date");
         assert!(m(&effect.weights, Level::Same) < m(&settings.weights, Level::Same));
         assert!(effect.people_after <= effect.people_before, "{} then {}", effect.people_before, effect.people_after);
         assert_eq!(engine.people().collect::<BTreeMap<_, _>>(), before, "nothing changes before somebody says so");
+        let again = estimate(&engine, &settings, &effect.weights);
+        assert_eq!((again.moved, again.people_before, &again.weights), (0, effect.people_after, &effect.weights), "once taken over");
     }
 
     #[test]
@@ -163,7 +166,7 @@ mod tests {
         for at in 0..2 {
             engine.add(RecordId(at), &Record { full_name: "Anna Lee".into(), birth_date: "1980-01-01".into(), ..Record::default() });
         }
-        let effect = estimate(&engine, &settings);
+        let effect = estimate(&engine, &settings, &settings.weights);
         for (before, after) in settings.weights.weight.iter().zip(&effect.weights.weight) {
             assert!((before.m - after.m).abs() < 0.01, "{:?} {:?}", before.field, before.level);
         }

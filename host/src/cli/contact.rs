@@ -1,5 +1,7 @@
 //! `contact list`, `contact show`, `contact why`, `contact merge`, `contact unmerge`, `contact duplicates`, `contact answer`
 
+mod weights;
+
 use patchbay_schemas::Identity;
 use patchbay_schemas::manifest::HandleScope;
 use serde_json::{Value, json};
@@ -108,6 +110,11 @@ pub enum Contacts {
         #[arg(long)]
         yes: bool,
     },
+    /// Show how much each agreement says when people are compared, or have it follow the people who are here
+    Weights {
+        #[command(flatten)]
+        wish: weights::Wish,
+    },
     /// Take a contact out of the person that it is shown as; no rule joins them again
     Unmerge {
         /// con_…, as `contact why` names it
@@ -174,6 +181,7 @@ impl Contacts {
                 let question = hub.answer(hub.workspace.id, id, answer.into(), &hub.author).await?;
                 out.answer(&question, || format!("{}: {}\n", question.id, question.state))
             }
+            Self::Weights { wish } => weights::run(out, hub, wish).await,
             Self::Unmerge { id } => {
                 let shown = hub.unmerge_contact(hub.workspace.id, id, &hub.author).await?;
                 let told: Vec<String> = shown.iter().map(ToString::to_string).collect();

@@ -139,7 +139,7 @@ impl Hub {
         let site = self.connected(workspace, site).await?;
         let manifest = self.manifest(&site)?;
         let connection = site.id.to_string();
-        let heard = Heard { region: "", connector: &site.connector, connection: &connection, handles: manifest.handles };
+        let heard = Heard { region: "", connector: &site.connector, connection: &connection, handles: manifest.handles, own: &[] };
         let key = normalise(&Identity::handle(id), heard).map(|it| it.key);
         key.ok_or_else(|| OperationError::Refused(format!("`{id}` is no id of a visitor")))
     }

@@ -46,6 +46,8 @@ pub struct Matcher {
     workspace: WorkspaceId,
     settings: Settings,
     terms: Option<Arc<Terms>>,
+    /// The change of weights up to which `settings` has them; none: they were not read yet.
+    weighed: Option<i64>,
     /// Proves that it is this matcher's turn.
     token: String,
     /// Looked at already, though the cursor does not stand behind them yet.
@@ -53,12 +55,12 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// A matcher with the shipped weights. `hub` is the hub's name, `region` that of phones without a country code.
+    /// A matcher that reads its workspace's weights when it begins. `hub` is the hub's name, `region` that of phones without a country code.
     #[must_use]
     pub fn new(store: &Store, workspace: WorkspaceId, hub: &str, region: &str) -> Self {
         let token = format!("{hub}/{}", store.ids.next::<Attempt>());
         let settings = Settings::shipped(region);
-        Self { store: store.clone(), workspace, settings, terms: None, token, recent: BTreeSet::new() }
+        Self { store: store.clone(), workspace, settings, terms: None, weighed: None, token, recent: BTreeSet::new() }
     }
 
     /// The workspace.
@@ -80,6 +82,11 @@ impl Matcher {
                 self.terms = None;
                 return Ok(Round::Elsewhere);
             };
+            if self.weighed != Some(progress.weighed) {
+                self.settings.weights = self.store.weights(self.workspace).await?.weights;
+                self.weighed = Some(progress.weighed);
+                self.recent.clear();
+            }
             let terms = match &self.terms {
                 Some(terms) => Arc::clone(terms),
                 None => Arc::clone(self.terms.insert(self.store.terms(self.workspace).await?)),

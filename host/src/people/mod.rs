@@ -7,6 +7,7 @@ mod links;
 mod matcher;
 mod neighbours;
 mod operations;
+mod weights;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use links::{LinkWish, Opened};
 pub use matcher::{Matcher, Round};
 pub use operations::Answer;
+pub use weights::Estimate;
 
 use crate::hub::Hub;
 use crate::ids::WorkspaceId;

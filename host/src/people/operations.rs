@@ -157,7 +157,7 @@ impl Hub {
     }
 
     /// What the rules must know of the workspace, fresh from the database.
-    async fn context(&self, workspace: WorkspaceId) -> Result<Context, OperationError> {
+    pub(super) async fn context(&self, workspace: WorkspaceId) -> Result<Context, OperationError> {
         self.registry.refresh().await?;
         Ok(self.registry.current().contexts.get(&workspace).cloned().unwrap_or_default())
     }

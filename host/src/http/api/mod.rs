@@ -29,6 +29,7 @@ mod replay;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(questions::list))
         .routes(routes!(questions::read))
         .routes(routes!(questions::answer))
+        .routes(routes!(weights::read, weights::ship))
+        .routes(routes!(weights::estimate))
         .routes(routes!(links::list, links::create))
         .routes(routes!(links::read))
         .routes(routes!(links::qr))

@@ -27,6 +27,8 @@ pub struct Progress {
     pub looked: i64,
     /// How many there were when people were counted last; 0: never.
     pub counted: i64,
+    /// How often the workspace's weights were changed.
+    pub weighed: i64,
 }
 
 /// A contact as it is compared.
@@ -65,19 +67,20 @@ impl Store {
         if self.db.fetch_optional(sql, vec![workspace.into(), now.into(), token.into()]).await?.is_some() {
             return Ok(None);
         }
-        let sql = "select cursor, reached, looked, counted, lease_until from matching where workspace_id = $1 and lease_token = $2";
+        let sql =
+            "select cursor, reached, looked, counted, weighed, lease_until from matching where workspace_id = $1 and lease_token = $2";
         let found = self.db.fetch_optional(sql, vec![workspace.into(), token.into()]).await?;
         // Half of the lease is left: nothing need be written.
-        if let Some(row) = found.filter(|it| it.int(4).is_ok_and(|until| until > now + lease_ms / 2)) {
+        if let Some(row) = found.filter(|it| it.int(5).is_ok_and(|until| until > now + lease_ms / 2)) {
             return Ok(Some(progress(&row)?));
         }
         let mut tx = self.db.begin().await?;
-        let sql = "insert into matching (workspace_id, cursor, reached, looked, counted, people, doubles, lease_token, lease_until) \
-                   values ($1, '', '', 0, 0, 0, 0, $2, $3) on conflict (workspace_id) do update \
+        let sql = "insert into matching (workspace_id, cursor, reached, looked, counted, people, doubles, weighed, lease_token, lease_until) \
+                   values ($1, '', '', 0, 0, 0, 0, 0, $2, $3) on conflict (workspace_id) do update \
                    set lease_token = excluded.lease_token, lease_until = excluded.lease_until \
                    where matching.lease_until <= $4 or matching.lease_token = excluded.lease_token";
         let touched = tx.execute(sql, vec![workspace.into(), token.into(), (now + lease_ms).into(), now.into()]).await?;
-        let sql = "select cursor, reached, looked, counted from matching where workspace_id = $1";
+        let sql = "select cursor, reached, looked, counted, weighed from matching where workspace_id = $1";
         let row = tx.fetch(sql, vec![workspace.into()]).await?.into_iter().next();
         tx.commit().await?;
         Ok(row.filter(|_| touched == 1).map(|it| progress(&it)).transpose()?)
@@ -256,5 +259,5 @@ fn whole(count: f32) -> i64 {
 }
 
 fn progress(row: &crate::store::Record) -> sqlx::Result<Progress> {
-    Ok(Progress { cursor: row.text(0)?, reached: row.text(1)?, looked: row.int(2)?, counted: row.int(3)? })
+    Ok(Progress { cursor: row.text(0)?, reached: row.text(1)?, looked: row.int(2)?, counted: row.int(3)?, weighed: row.int(4)? })
 }

@@ -15,6 +15,7 @@ mod pins;
 mod questions;
 mod records;
 mod regroup;
+mod weights;
 mod why;
 
 pub use belongings::Remote;
@@ -27,6 +28,7 @@ pub use merging::Merging;
 pub use pins::PinView;
 pub use questions::{Asked, QuestionView};
 pub use regroup::Found;
+pub use weights::WeightsView;
 pub use why::{MergeView, ReasonView, SourceView, Why};
 
 /// Who merges where no person does.

@@ -251,3 +251,32 @@ fn names_are_counted_when_there_are_many_and_everybody_is_looked_at_anew() {
         assert_eq!(world.partition().await.len(), 220);
     });
 }
+
+/// Weights that a workspace took over hold for a matcher that runs already, and everybody is looked at anew.
+#[test]
+fn weights_that_were_taken_over_decide_about_everybody_from_then_on() {
+    on_both("weights", |world| async move {
+        let workspace = world.origin.workspace;
+        let written = |name: &'static str, key: &'static str, handle: &'static str| {
+            world.says(key, name, vec![Identity::handle(handle), Identity::email(format!("{handle}@example.com"))])
+        };
+        world.ingest(&[written("Иван Щукин", "1", "10"), written("Ivan Shchukin", "2", "20")]).await;
+        let mut matcher = world.matcher();
+        let context = &world.contexts[&workspace];
+        while matcher.round(context).await.unwrap() != Round::Idle {}
+        assert_eq!(world.partition().await.len(), 1, "of two records a rare name is one person's");
+
+        let mut weights = world.store.weights(workspace).await.unwrap().weights;
+        weights.merge = 60.0;
+        world.store.set_weights(workspace, Some(&weights), "tests").await.unwrap();
+        let shown = world.store.weights(workspace).await.unwrap();
+        assert_eq!((&shown.weights, shown.author.as_deref()), (&weights, Some("tests")), "not one number is rounded");
+        while matcher.round(context).await.unwrap() != Round::Idle {}
+        assert_eq!(world.partition().await.len(), 2, "nothing that they say is proof enough");
+
+        world.store.set_weights(workspace, None, "tests").await.unwrap();
+        while matcher.round(context).await.unwrap() != Round::Idle {}
+        assert_eq!(world.partition().await.len(), 1, "as before");
+        world.assert_sound().await;
+    });
+}

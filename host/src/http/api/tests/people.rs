@@ -152,3 +152,26 @@ async fn doubtful_pairs_are_shown_side_by_side_and_answered_once() {
     assert_eq!(world.get("/questions").await.json()["items"], json!([]));
     assert_eq!(world.get("/questions?state=yes").await.json()["items"][0]["id"], id);
 }
+
+#[tokio::test]
+async fn weights_are_estimated_from_a_workspaces_own_people_and_given_back() {
+    let world = World::open().await;
+    for at in 0..12 {
+        world.said(world.connection, &format!("anna{at}"), &format!("+7912345{at:04}")).await;
+    }
+    let shipped = world.get("/weights").await.json();
+    assert_eq!((shipped.get("author"), shipped.get("at")), (None, None), "{shipped}");
+    let estimate = async |body: Value| world.ask(Some(&world.token), "POST", "/api/v1/weights/estimate", Some(&body)).await;
+    assert_eq!(estimate(json!({ "aply": true })).await.problem().0, 422);
+    let shown = estimate(json!({})).await.json();
+    assert_eq!((&shown["applied"], &shown["contacts"]), (&json!(false), &json!(12)), "{shown}");
+    assert!(shown["pairs"].as_i64() >= Some(10) && shown["people_before"].as_i64() > Some(0), "{shown}");
+    assert_eq!(world.get("/weights").await.json(), shipped, "nothing changes before somebody says so");
+    let applied = estimate(json!({ "apply": true })).await.json();
+    assert_eq!((&applied["applied"], &applied["weights"]), (&json!(true), &shown["weights"]));
+    let taken = world.get("/weights").await.json();
+    assert!(taken["weights"] == shown["weights"] && taken["author"].as_str().is_some_and(|it| it.starts_with("tok_")), "{taken}");
+    let again = estimate(json!({})).await.json();
+    assert_eq!((&again["moved"], &again["weights"]), (&json!(0), &shown["weights"]), "asked once more, they are what they are");
+    assert_eq!(world.ask(Some(&world.token), "DELETE", "/api/v1/weights", None).await.json(), shipped);
+}

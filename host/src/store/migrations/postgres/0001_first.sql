@@ -305,8 +305,17 @@ create table matching (
     counted bigint not null,                -- how many there were when people were counted last; 0: never
     people bigint not null,                 -- how many people that were
     doubles bigint not null,                -- other contacts of its person that a contact had on average, in thousandths
+    weighed bigint not null,                -- how often its weights were changed: matchers read them anew
     lease_token text,                        -- of the hub that compares
     lease_until bigint not null             -- after this time it is taken for dead
+);
+
+-- How much each agreement says where a workspace does not take the shipped weights.
+create table weights (
+    workspace_id text primary key not null,
+    weights text not null,                   -- JSON: what host/identity/data/weights.toml holds
+    author text not null,                    -- who took them over
+    at bigint not null                      -- when
 );
 
 create table leads (
