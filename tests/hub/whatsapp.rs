@@ -3,8 +3,9 @@
 use patchbay_tests::api::Connection;
 use patchbay_tests::database::Engine;
 use patchbay_tests::fake::whatsapp::{FakeWhatsApp, Misbehave, VERIFY_TOKEN, sign};
-use patchbay_tests::hub::Hub;
-use patchbay_tests::wait::until;
+use patchbay_tests::hub::{Hub, Settings};
+use patchbay_tests::wait::{until, until_equal};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const ANNA: &str = "79123456789";
@@ -40,6 +41,29 @@ async fn the_challenge_is_given_back_to_whoever_knows_the_verify_token() {
     let wrong = ask("guessed").await;
     assert_eq!(wrong.status, 401);
     assert!(!wrong.text.contains("1158201444"));
+}
+
+#[tokio::test]
+async fn meta_is_told_the_callback_address_and_hears_its_challenge() {
+    for engine in Engine::each() {
+        let settings = Settings { public_url: "http://127.0.0.1:{port}".to_owned(), ..Settings::default() };
+        let (hub, whatsapp) = (Hub::start_with(engine, &settings).await, FakeWhatsApp::start());
+        hub.folder().install("whatsapp", "whatsapp");
+        // Somebody else's address, and nobody needs to invent the verify token.
+        whatsapp.set_callback("https://elsewhere.example/");
+        let connection = hub.connect("whatsapp", whatsapp.registering()).await;
+        until_equal("Meta posts to the connection", Some(connection.url()), async || whatsapp.callback().map(|it| it.0)).await;
+        let (_, token) = whatsapp.callback().expect("an address");
+        assert_eq!(token.len(), 64);
+        let path = format!("/connections/{}", connection.id);
+        until("the hub knows it", async || hub.api().get(&path).await["registration"]["registered"].as_bool().filter(|it| *it)).await;
+        assert_eq!(whatsapp.write(&connection, ANNA, "wamid.1", "hello", 0).await.status, 200);
+        assert_eq!(hub.api().all("/interactions").await.len(), 1);
+        assert!(!hub.log().contains(&token));
+
+        let gone = hub.api().ask(Method::DELETE, &path, None).await;
+        assert_eq!((gone.status, whatsapp.callback()), (204, None), "{}", gone.text);
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ fn meaning(code: i64) -> (&'static str, Retry) {
         131_052 | 131_053 => ("whatsapp.file", Retry::Never),
         132_069 => ("whatsapp.flow_limited", Retry::Later),
         131_063 | 132_000..=132_099 => ("whatsapp.template", Retry::Never),
+        // Meta asked the callback address, and did not hear its challenge.
+        2_200 => ("whatsapp.callback", Retry::Later),
         33 | 100 | 131_008 | 131_009 | 131_051 => ("whatsapp.refused", Retry::Never),
         _ => ("whatsapp.error", Retry::Never),
     }
@@ -61,7 +63,9 @@ fn failure(answer: &Answered, error: &Node) -> Failure {
     };
     let cure = match code {
         "whatsapp.token" => "; give the connection a new token of a system user",
-        "whatsapp.permission" => "; the token lacks whatsapp_business_messaging for this number",
+        "whatsapp.permission" => {
+            "; the token lacks whatsapp_business_messaging for this number, or whatsapp_business_management for its account"
+        }
         _ => "",
     };
     let message =

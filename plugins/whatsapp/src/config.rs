@@ -9,6 +9,8 @@ pub struct Config {
     pub phone_number_id: String,
     /// The version of the Graph API: `v24.0`.
     pub version: String,
+    /// The WhatsApp account that the number belongs to; empty where a person tells Meta the callback address.
+    pub account_id: String,
     /// True: chats from before the number joined are left out.
     pub ignores_history: bool,
 }
@@ -21,6 +23,7 @@ impl Config {
         Self {
             phone_number_id: text("phone_number_id").to_owned(),
             version: text("version").to_owned(),
+            account_id: text("account_id").to_owned(),
             ignores_history: text("history") == "ignore",
         }
     }

@@ -12,6 +12,9 @@ pub trait Hub {
     /// Calls the Graph API: with a body a POST, without one a GET. The status, the header that tells how long to wait, and the body.
     fn call(&mut self, path: &str, body: Option<&Object>, timeout_ms: u32) -> Result<Answered, Failure>;
 
+    /// Posts a form to which the host adds the verify token.
+    fn tell(&mut self, path: &str, form: String, timeout_ms: u32) -> Result<Answered, Failure>;
+
     /// What was noted under `key`.
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure>;
 
@@ -53,9 +56,12 @@ impl Hub for Host {
             Some(body) => http::post("graph", path).json(body)?,
             None => http::get("graph", path),
         };
-        let answer = call.timeout_ms(timeout_ms).send()?;
-        let usage = answer.header("x-business-use-case-usage").map(str::to_owned);
-        Ok(Answered { status: answer.status, usage, body: answer.body })
+        answered(call.timeout_ms(timeout_ms))
+    }
+
+    fn tell(&mut self, path: &str, form: String, timeout_ms: u32) -> Result<Answered, Failure> {
+        let call = http::post("registration", path).body("application/x-www-form-urlencoded", form.into_bytes());
+        answered(call.timeout_ms(timeout_ms))
     }
 
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure> {
@@ -79,4 +85,10 @@ impl Hub for Host {
     fn warn(&mut self, message: &str, fields: &Object) {
         host::log(Level::Warn, message, fields);
     }
+}
+
+fn answered(call: http::Call) -> Result<Answered, Failure> {
+    let answer = call.send()?;
+    let usage = answer.header("x-business-use-case-usage").map(str::to_owned);
+    Ok(Answered { status: answer.status, usage, body: answer.body })
 }

@@ -16,6 +16,7 @@ pub mod message;
 pub mod notice;
 pub mod people;
 pub mod place;
+pub mod registration;
 pub mod send;
 pub mod status;
 pub mod window;
@@ -32,7 +33,7 @@ use crate::hub::{Host, Hub as _};
 pub struct WhatsApp;
 
 impl Connector for WhatsApp {
-    const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend];
+    const COMMANDS: &'static [CommandKind] = &[CommandKind::MessageSend, CommandKind::WebhookSet, CommandKind::WebhookRemove];
 
     fn webhook(request: Request) -> Result<Reply, Failure> {
         if request.method == "GET" {
@@ -49,6 +50,8 @@ impl Connector for WhatsApp {
     fn execute(command: Command) -> Result<Receipt, Failure> {
         match command.body {
             CommandBody::MessageSend(message) => deliver::deliver(&mut Host, &config()?, &command.idempotency_key, &message),
+            CommandBody::WebhookSet(wanted) => registration::set(&mut Host, &config()?, &wanted),
+            CommandBody::WebhookRemove(gone) => registration::remove(&mut Host, &config()?, &gone),
             other => Err(Failure::never("whatsapp.command", ["WhatsApp cannot do `", other.kind(), "`"].concat())),
         }
     }

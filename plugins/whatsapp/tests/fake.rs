@@ -32,6 +32,10 @@ impl Hub for Fake {
         self.vendor.ask(path, &body)
     }
 
+    fn tell(&mut self, path: &str, form: String, _timeout_ms: u32) -> Result<Answered, Failure> {
+        self.vendor.ask(path, &form)
+    }
+
     fn recall(&mut self, key: &str) -> Result<Option<String>, Failure> {
         Ok(self.notes.get(key).filter(|(_, until)| until.is_none_or(|it| it > self.now)).map(|(value, _)| value.clone()))
     }
@@ -60,7 +64,12 @@ impl Hub for Fake {
 
 /// What a connection is configured with.
 pub fn config() -> Config {
-    Config { phone_number_id: "106540352242922".to_owned(), version: "v24.0".to_owned(), ignores_history: false }
+    Config {
+        phone_number_id: "106540352242922".to_owned(),
+        version: "v24.0".to_owned(),
+        account_id: "102290129340398".to_owned(),
+        ignores_history: false,
+    }
 }
 
 /// The answer to a message that was taken.

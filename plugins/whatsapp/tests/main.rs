@@ -2,6 +2,7 @@
 
 mod fake;
 mod mapping;
+mod registering;
 mod sending;
 mod verdicts;
 mod windows;

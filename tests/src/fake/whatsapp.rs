@@ -1,5 +1,5 @@
-//! A fake of the Graph API for one WhatsApp number: `GET /<version>/<number id>`, `POST /<version>/<number id>/messages`, and what
-//! Meta posts to the callback address, signed.
+//! A fake of the Graph API for one WhatsApp number: `GET /<version>/<number id>`, `POST /<version>/<number id>/messages`, the callback address
+//! of its account (`/<version>/<account id>/subscribed_apps`), which is asked for its challenge first, and what Meta posts there, signed.
 //!
 //! After <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages> (shapes and lengths),
 //! `…/support/error-codes` (the error object and its codes) and
@@ -7,7 +7,7 @@
 //! everything outside of ASCII escaped). As with Meta, a message outside of the 24-hour window is taken, and a status says 131047
 //! afterwards; deliveries are doubled. Left out: media, groups, quality.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -27,6 +27,8 @@ pub const TOKEN: &str = "EAAtests0access0token0of0nobody";
 pub const APP_SECRET: &str = "5ebe2294ecd0e0f08eab7690d2a6ee69";
 /// What Meta sends when the callback address is set.
 pub const VERIFY_TOKEN: &str = "verify-token-of-the-tests";
+/// The id of the account that our number belongs to.
+pub const ACCOUNT: &str = "102290129340398";
 /// The id of our number.
 pub const NUMBER: &str = "106540352242922";
 
@@ -44,6 +46,8 @@ struct Account {
     sent: Vec<Value>,
     plans: VecDeque<Misbehave>,
     is_revoked: bool,
+    /// The address that goes before the app's own, and the verify token that it answered to.
+    callback: Option<(String, String)>,
 }
 
 /// A running fake. It stops when it is dropped.
@@ -72,6 +76,23 @@ impl FakeWhatsApp {
         json!({ "phone_number_id": NUMBER, "token": TOKEN, "app_secret": APP_SECRET, "verify_token": VERIFY_TOKEN, "api_url": self.url() })
     }
 
+    /// The same where the hub tells the callback address.
+    #[must_use]
+    pub fn registering(&self) -> Value {
+        json!({ "phone_number_id": NUMBER, "account_id": ACCOUNT, "callback": "hub", "token": TOKEN, "app_secret": APP_SECRET, "api_url": self.url() })
+    }
+
+    /// The account's callback address, and the verify token that it answered to.
+    #[must_use]
+    pub fn callback(&self) -> Option<(String, String)> {
+        lock(&self.account).callback.clone()
+    }
+
+    /// Somebody sets the callback address by hand.
+    pub fn set_callback(&self, url: &str) {
+        lock(&self.account).callback = Some((url.to_owned(), String::new()));
+    }
+
     /// What was taken, in order, with the `id` that it got.
     #[must_use]
     pub fn sent(&self) -> Vec<Value> {
@@ -94,7 +115,7 @@ impl FakeWhatsApp {
         value["messaging_product"] = "whatsapp".into();
         value["metadata"] = json!({ "display_phone_number": "74951234567", "phone_number_id": NUMBER });
         let change = json!({ "field": "messages", "value": value });
-        let entry = json!({ "id": "102290129340398", "changes": [change] });
+        let entry = json!({ "id": ACCOUNT, "changes": [change] });
         let body = escaped(&json!({ "object": "whatsapp_business_account", "entry": [entry] }).to_string());
         let signature = sign(&body);
         let headers = [("content-type", "application/json"), ("x-hub-signature-256", signature.as_str())];
@@ -135,6 +156,12 @@ fn escaped(text: &str) -> String {
 }
 
 async fn call(State(account): State<Arc<Mutex<Account>>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    // Whoever is asked for a challenge may call in the meantime.
+    let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
+    let heard = match form.get("override_callback_uri") {
+        Some(url) => Some(challenge(url, form.get("verify_token").map_or("", |it| it)).await),
+        None => None,
+    };
     let mut account = lock(&account);
     let bearer = headers.get("authorization").and_then(|it| it.to_str().ok()).unwrap_or_default();
     if account.is_revoked || bearer != format!("Bearer {TOKEN}") {
@@ -160,8 +187,43 @@ async fn call(State(account): State<Arc<Mutex<Account>>>, method: Method, uri: U
             account.sent.push(message);
             answer(&json!({ "messaging_product": "whatsapp", "contacts": [], "messages": [{ "id": id }] }))
         }
+        (Method::GET, path) if path == format!("/v24.0/{ACCOUNT}/subscribed_apps") => {
+            let mut app = json!({ "whatsapp_business_api_data": { "id": "670843887433847", "name": "Tests" } });
+            if let Some((url, _)) = &account.callback {
+                app["override_callback_uri"] = json!(url);
+            }
+            answer(&json!({ "data": [app] }))
+        }
+        (Method::POST, path) if path == format!("/v24.0/{ACCOUNT}/subscribed_apps") => match heard {
+            Some(Err(what)) => refused(400, 2_200, &format!("Callback verification failed with the following errors: {what}")),
+            Some(Ok(callback)) => {
+                account.callback = Some(callback);
+                answer(&json!({ "success": true }))
+            }
+            // Subscribing without an address takes the one away that is there.
+            None => {
+                account.callback = None;
+                answer(&json!({ "success": true }))
+            }
+        },
         _ => refused(400, 100, "Unsupported request"),
     }
+}
+
+/// Asks an address for its challenge, as Meta does before it takes it: the address with its verify token, or why not.
+async fn challenge(url: &str, token: &str) -> Result<(String, String), String> {
+    if token.is_empty() {
+        return Err("verify_token is required".to_owned());
+    }
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("hub.mode", "subscribe")
+        .append_pair("hub.challenge", "1158201444")
+        .append_pair("hub.verify_token", token)
+        .finish();
+    let answer = crate::api::client().get(format!("{url}?{query}")).send().await.map_err(|error| error.to_string())?;
+    let status = answer.status().as_u16();
+    let is_heard = answer.text().await.is_ok_and(|it| it == "1158201444");
+    if status == 200 && is_heard { Ok((url.to_owned(), token.to_owned())) } else { Err(format!("HTTP Status Code = {status}")) }
 }
 
 /// What Meta would find wrong with a message.
