@@ -6,6 +6,7 @@ use patchbay_tests::database::Engine;
 use patchbay_tests::fake::bitrix24::{FakeBitrix24, Misbehave, Moment, Telling};
 use patchbay_tests::hub::Hub;
 use patchbay_tests::wait::{until, until_equal};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 async fn connected(engine: Engine) -> (Hub, FakeBitrix24, Connection, Connection) {
@@ -197,4 +198,33 @@ async fn an_application_gets_in_by_a_token_that_the_hub_renews() {
     hub.api().until_delivered().await;
     let store = crm.store();
     assert_eq!((store.all("lead").len(), store.comments("lead", "1").len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_mapping_is_checked_by_bitrix24s_fields_planned_and_written() {
+    let (hub, crm, sink, form) = connected(Engine::Sqlite).await;
+    let path = format!("/connections/{}", sink.id);
+    let put = async |fields: Value| {
+        let document = json!({ "document": { "fields": fields } });
+        let answer = hub.api().ask(Method::PUT, &format!("{path}/mapping"), Some(&document)).await;
+        (answer.status, answer.text)
+    };
+    let (status, faults) = put(json!({ "UF_CRM_ROFF": "'x'", "UF_CRM_ROOF": "'Круглая'", "UF_CRM_FLOORS": "contact.name" })).await;
+    assert_eq!(status, 422, "{faults}");
+    for said in ["UF_CRM_ROOF", "80 (Плоская)", "a whole number"] {
+        assert!(faults.contains(said), "{said}: {faults}");
+    }
+    let (status, faults) = put(json!({ "UF_CRM_ROOF": "'Плоская'", "OPPORTUNITY": "250.0 * 1000.0", "STATUS_ID": "'В работе'" })).await;
+    assert_eq!(status, 200, "{faults}");
+    hub.api().post(&format!("{path}/pause"), &Value::Null).await.expect(200);
+    send(&form, "f-1", bodies::PHONE, "hello").await;
+    let plan = hub.api().post(&format!("{path}/plan"), &json!({})).await.expect(200);
+    assert_eq!(plan["sums"], json!({ "create": 1 }), "{plan}");
+    let change = plan["items"][0]["changes"].as_array().expect("changes").iter().find(|it| it["field"] == "UF_CRM_ROOF").cloned();
+    assert_eq!(change, Some(json!({ "field": "UF_CRM_ROOF", "to": "Плоская" })), "{plan}");
+    assert_eq!(crm.store().all("lead").len(), 0, "a plan writes nothing");
+    hub.api().post(&format!("{path}/resume"), &Value::Null).await.expect(200);
+    hub.api().until_delivered().await;
+    let lead = crm.store().all("lead").remove(0);
+    assert_eq!((&lead["UF_CRM_ROOF"], &lead["OPPORTUNITY"], &lead["STATUS_ID"]), (&json!("80"), &json!("250000.00"), &json!("IN_PROCESS")));
 }

@@ -18,6 +18,24 @@ pub struct Command<'a> {
     pub parameters: Object<'a>,
 }
 
+impl Command<'_> {
+    /// True for what changes something.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.makes() || matches!(self.verb(), "update" | "updateDeadline")
+    }
+
+    /// True for what makes something.
+    #[must_use]
+    pub fn makes(&self) -> bool {
+        self.verb() == "add"
+    }
+
+    fn verb(&self) -> &str {
+        self.method.rsplit('.').next().unwrap_or("")
+    }
+}
+
 /// A command.
 pub fn command<'a>(name: &'static str, method: impl Into<String>, parameters: Object<'a>) -> Command<'a> {
     Command { name, method: method.into(), parameters }

@@ -1,7 +1,10 @@
 //! Bitrix24's REST API: one method, or up to 50 in a `batch`, and what its errors mean.
 
+use std::cell::RefCell;
+
 use patchbay_sdk::http::Answer;
 use patchbay_sdk::json::Object;
+use patchbay_sdk::schemas::Extra;
 use patchbay_sdk::{Failure, Retry};
 use serde_json::Value;
 
@@ -36,6 +39,7 @@ const BLOCKED_MS: u64 = 600_000;
 #[derive(Clone, Copy)]
 pub struct Client<'a> {
     transport: Transport<'a>,
+    notes: Option<&'a RefCell<Vec<Command<'static>>>>,
 }
 
 /// What became of the commands of a batch.
@@ -49,7 +53,13 @@ impl<'a> Client<'a> {
     /// A client over a transport.
     #[must_use]
     pub fn new(transport: Transport<'a>) -> Self {
-        Self { transport }
+        Self { transport, notes: None }
+    }
+
+    /// The same client, which asks, and only notes what would be written.
+    #[must_use]
+    pub fn noting(self, notes: &'a RefCell<Vec<Command<'static>>>) -> Self {
+        Self { notes: Some(notes), ..self }
     }
 
     /// Calls a method with named parameters.
@@ -70,6 +80,9 @@ impl<'a> Client<'a> {
 
     /// Calls up to 50 methods in one request, one after the other; with `halt` the first error is the end.
     pub fn batch(self, halt: bool, commands: &[Command<'_>]) -> Result<Answers, Failure> {
+        if let Some(notes) = self.notes.filter(|_| commands.iter().any(Command::writes)) {
+            return Ok(noted(&mut notes.borrow_mut(), commands));
+        }
         let cmd: Object = commands.iter().map(|it| (it.name, written(it).into())).collect();
         let Value::Object(mut result) = self.call("batch", &parameters([("halt", i64::from(halt).into()), ("cmd", cmd.into())]))? else {
             return Err(strange("the results of a batch"));
@@ -84,6 +97,17 @@ impl<'a> Client<'a> {
         }
         Ok(answers)
     }
+}
+
+/// Answers to writes as Bitrix24 would give them; what would be made has the number -1.
+fn noted(notes: &mut Vec<Command<'static>>, commands: &[Command<'_>]) -> Answers {
+    let mut results = Extra::new();
+    for it in commands {
+        let made = if it.makes() { Value::from(-1) } else { Value::Bool(true) };
+        results.insert(it.name.to_owned(), made);
+        notes.push(Command { name: it.name, method: it.method.clone(), parameters: it.parameters.clone().into_owned() });
+    }
+    Answers { results: results.into(), errors: Value::Null }
 }
 
 impl Answers {

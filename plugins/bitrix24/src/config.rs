@@ -176,9 +176,15 @@ impl Config {
     /// Bitrix24's name of the list of stages.
     #[must_use]
     pub fn stages(&self) -> String {
-        match (self.kind, self.pipeline.as_str()) {
+        self.stages_of(&self.pipeline)
+    }
+
+    /// The same of a pipeline; without one, of the general one.
+    #[must_use]
+    pub fn stages_of(&self, pipeline: &str) -> String {
+        match (self.kind, pipeline) {
             (Kind::Lead, _) => "STATUS".to_owned(),
-            (Kind::Deal, "0") => "DEAL_STAGE".to_owned(),
+            (Kind::Deal, "0" | "") => "DEAL_STAGE".to_owned(),
             (Kind::Deal, pipeline) => ["DEAL_STAGE_", pipeline].concat(),
         }
     }

@@ -2,13 +2,16 @@
 
 use patchbay_sdk::Failure;
 use patchbay_sdk::json::{Node, Object};
+use patchbay_sdk::schemas::Extra;
 use patchbay_sdk::schemas::command::LeadUpsert;
+use patchbay_sink::Wrote;
 
 use crate::ask::{Command, command, parameters, result_of};
 use crate::client::{Client, strange};
 use crate::config::{Config, Kind};
 use crate::find::{Seen, method};
 use crate::lead::{ORIGINATOR, Wanted, put_reach};
+use crate::mapped;
 use crate::next;
 use crate::payload::number;
 use crate::stage::Goal;
@@ -21,12 +24,14 @@ pub struct Made {
     /// Our to-do; 0: none.
     pub todo: i64,
     /// What Bitrix24 did not take.
-    pub left_out: Vec<&'static str>,
+    pub left_out: Vec<String>,
 }
 
 /// Makes it. The first command that fails is the end: what was made before it is found by its reference the next time.
-pub fn create(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wanted, seen: &Seen) -> Result<Made, Failure> {
+pub fn create(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wanted, seen: &mut Seen) -> Result<Made, Failure> {
     let mut commands: Vec<Command<'static>> = Vec::new();
+    let known = seen.contact.clone();
+    let mapped = mapped::due(client, config, upsert, seen, (None, known.as_ref()), Wrote::of(&Extra::new()))?;
     let mut fields = fields(config, upsert, wanted, seen)?;
     match config.kind {
         Kind::Lead => {
@@ -39,11 +44,16 @@ pub fn create(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: 
         Kind::Deal => {
             let company = company(&mut commands, wanted, seen);
             let contact = if let Some(contact) = &seen.contact {
+                if !mapped.contact.is_empty() {
+                    let learnt = parameters([("id", contact.id().into()), ("fields", mapped.contact.into())]);
+                    commands.push(command("contact", "crm.contact.update", learnt));
+                }
                 contact.id().into()
             } else {
                 let mut person = ours(&upsert.lead.contact.id, seen.user);
                 put_texts(&mut person, &wanted.person);
                 put_reach(&mut person, wanted);
+                person.put_all(mapped.contact);
                 if let Some(company) = &company {
                     person.put("COMPANY_ID", company.clone());
                 }
@@ -57,6 +67,7 @@ pub fn create(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: 
             fields.put("CATEGORY_ID", config.pipeline.clone());
         }
     }
+    fields.put_all(mapped.record);
     commands.push(add("record", method(config.kind, "add"), fields));
     if let Some(at) = planned(upsert, config) {
         commands.push(next::add(config.kind, result_of("record"), at, seen.user));
@@ -73,9 +84,11 @@ pub fn create(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: 
         return Err(strange("the id of the new record"));
     }
     let left_out = match answers.failure(next::NAME) {
-        None => Vec::new(),
+        None => mapped.left_out,
         // The record is there; a Bitrix24 that has no to-dos must not stop it.
-        Some(failure) if failure.retry == patchbay_sdk::Retry::Never => vec!["next_contact_at"],
+        Some(failure) if failure.retry == patchbay_sdk::Retry::Never => {
+            mapped.left_out.into_iter().chain(["next_contact_at".to_owned()]).collect()
+        }
         Some(failure) => return Err(failure),
     };
     Ok(Made { id, todo: answers.found(next::NAME).map_or(0, |it| number(&it["id"])), left_out })
@@ -96,13 +109,15 @@ fn company(commands: &mut Vec<Command<'static>>, wanted: &Wanted, seen: &Seen) -
 fn fields(config: &Config, upsert: &LeadUpsert, wanted: &Wanted, seen: &Seen) -> Result<Object<'static>, Failure> {
     let mut fields = ours(&upsert.lead.id, seen.user);
     put_texts(&mut fields, &wanted.texts);
-    fields.put("COMMENTS", wanted.comments.replace('\n', "<br>"));
+    if !wanted.comments.is_empty() {
+        fields.put("COMMENTS", wanted.comments.replace('\n', "<br>"));
+    }
     // Everybody sees it who may see what is open to everybody.
     fields.put("OPENED", "Y");
     if let Some(source) = wanted.source(&seen.sources) {
         fields.put("SOURCE_ID", source.to_owned());
     }
-    if wanted.goal != Goal::Open {
+    if !matches!(wanted.goal, Goal::Open | Goal::Mapped) {
         fields.put(config.kind.stage_field(), seen.stages.target(&wanted.goal)?.code.clone());
     }
     Ok(fields)

@@ -5,7 +5,7 @@
 //! 3. One of the person, by phone or e-mail (`crm.duplicate.findbycomm`): as `new_record` of the command wants it.
 
 use patchbay_sdk::Failure;
-use patchbay_sdk::json::Node;
+use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::command::{LeadUpsert, NewRecord};
 use patchbay_sink::{Wrote, same};
 use serde_json::Value;
@@ -13,7 +13,9 @@ use serde_json::Value;
 use crate::ask::{Command, command, ids, list, parameters, result_of};
 use crate::client::{Answers, Client};
 use crate::config::{Config, Deleted, Kind};
+use crate::fields::{self, PIPELINE, Types};
 use crate::lead::{ORIGINATOR, Wanted};
+use crate::mapped::{self, Lists};
 use crate::payload::{CONTACT_FIELDS, Record, number, records, unique};
 use crate::stage::Entries;
 use crate::user;
@@ -38,6 +40,14 @@ pub struct Seen {
     pub user: i64,
     /// Who answers for the known record now, where the hub may name somebody else or knows nobody.
     pub assigned: Vec<Record>,
+    /// Who was found by name or e-mail.
+    pub people: Vec<Record>,
+    /// The fields that a mapping fills.
+    pub types: Types,
+    /// What names in mapped values stand for.
+    pub lists: Lists,
+    /// Seconds that Bitrix24's clock is east of Greenwich, where the mapping has a moment.
+    pub offset_s: i64,
 }
 
 /// Looks for all of it: one request where the record is known or new, two where the person is.
@@ -46,19 +56,24 @@ pub fn look(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &W
     // A connection that wrote leads before and writes deals now looks anew.
     let is_ours = upsert.known.get("record").and_then(Value::as_str).is_none_or(|it| it == kind.name());
     let known = upsert.remote_id.as_deref().filter(|_| is_ours).and_then(|it| it.parse::<i64>().ok());
+    let reads = reading(kind.fields(), fields::read_with(false, &upsert.fields));
     let mut commands = vec![
         command("stages", "crm.status.list", entries(&config.stages())),
         command("sources", "crm.status.list", entries("SOURCE")),
-        command("ours", method(kind, "list"), of_ours(&upsert.lead.id, kind.fields())),
+        command("ours", method(kind, "list"), of_ours(&upsert.lead.id, &reads)),
     ];
+    fields::ask(&mut commands, kind, &upsert.fields);
+    if mapped::has_moment(upsert) {
+        commands.push(command("clock", "server.time", Object::default()));
+    }
     if let Some(id) = known {
-        commands.push(command("known", method(kind, "list"), list(parameters([("ID", id.into())]), ("ID", "DESC"), kind.fields())));
+        commands.push(command("known", method(kind, "list"), list(parameters([("ID", id.into())]), ("ID", "DESC"), &reads)));
     } else {
         people(&mut commands, config, upsert, wanted);
     }
     let wrote = Wrote::of(&upsert.known).against(&upsert.settled, "TITLE");
-    if known.is_none() || wrote.may_write("user", user::responsible(&upsert.lead), true) {
-        user::ask(&mut commands, &upsert.lead, config);
+    if known.is_none() || wrote.may_write("user", user::responsible(upsert), true) {
+        user::ask(&mut commands, upsert, config);
         if known.is_some() {
             let filter = parameters([("ID", result_of("known][0][ASSIGNED_BY_ID"))]);
             commands.push(command("assigned", "user.get", parameters([("FILTER", filter.into())])));
@@ -72,8 +87,12 @@ pub fn look(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &W
         company: 0,
         stages: Entries::read(Some(answers.get("stages")?)),
         sources: Entries::read(answers.found("sources")),
-        user: user::found(&answers, &upsert.lead, config),
+        user: user::found(&answers, upsert, config),
         assigned: Vec::new(),
+        people: ["user", "stand_in"].into_iter().filter_map(|it| answers.found(it)).flat_map(records).collect(),
+        types: Types::read(&answers, &upsert.fields)?,
+        lists: Lists::default(),
+        offset_s: answers.found("clock").and_then(Value::as_str).map_or(0, mapped::offset_s),
     };
     answers.get("ours")?;
     let ours = first(&answers, "ours");
@@ -104,7 +123,7 @@ pub fn look(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &W
     }
     seen.company = first(&answers, "company").map_or(0, |it| it.id());
     seen.contact = first(&answers, "contact");
-    candidates(client, config, upsert.new_record, &answers, &mut seen)?;
+    candidates(client, config, upsert, &answers, &mut seen)?;
     if seen.record.is_none() && known.is_some() && config.deleted == Deleted::Stop {
         return Err(Failure::never(
             "bitrix24.deleted",
@@ -112,6 +131,18 @@ pub fn look(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &W
         ));
     }
     Ok(seen)
+}
+
+/// The stages of a deal's own pipeline, which need not be the one of this connection.
+pub fn stages_of(client: Client<'_>, config: &Config, record: &Record) -> Result<Entries, Failure> {
+    Ok(Entries::read(Some(&client.call("crm.status.list", &entries(&config.stages_of(&record.text(PIPELINE))))?)))
+}
+
+/// The fields that are read: the connector's own, and those that a mapping fills.
+pub fn reading<'a>(own: &[&'a str], mapped: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut reads = own.to_vec();
+    reads.extend(mapped.filter(|it| !own.contains(it)));
+    reads
 }
 
 /// `crm.lead.list`
@@ -122,12 +153,12 @@ pub fn method(kind: Kind, verb: &str) -> String {
 
 /// A list of stages or sources, in its order.
 #[must_use]
-pub fn entries(of: &str) -> patchbay_sdk::json::Object<'static> {
+pub fn entries(of: &str) -> Object<'static> {
     let filter = parameters([("ENTITY_ID", of.to_owned().into())]);
     parameters([("filter", filter.into()), ("order", parameters([("SORT", "ASC".into())]).into())])
 }
 
-fn of_ours<'a>(id: &'a str, fields: &[&'a str]) -> patchbay_sdk::json::Object<'a> {
+fn of_ours<'a>(id: &'a str, fields: &[&'a str]) -> Object<'a> {
     list(parameters([("ORIGINATOR_ID", ORIGINATOR.into()), ("ORIGIN_ID", id.into())]), ("ID", "DESC"), fields)
 }
 
@@ -144,7 +175,8 @@ fn people<'a>(commands: &mut Vec<Command<'a>>, config: &Config, upsert: &'a Lead
         }
     }
     if is_deal {
-        commands.push(command("contact", "crm.contact.list", of_ours(&upsert.lead.contact.id, CONTACT_FIELDS)));
+        let reads = reading(CONTACT_FIELDS, fields::read_with(true, &upsert.fields));
+        commands.push(command("contact", "crm.contact.list", of_ours(&upsert.lead.contact.id, &reads)));
         if !wanted.company.is_empty() {
             let filter = parameters([("=TITLE", wanted.company.as_str().into())]);
             commands.push(command("company", "crm.company.list", list(filter, ("ID", "ASC"), &["ID", "TITLE"])));
@@ -153,8 +185,10 @@ fn people<'a>(commands: &mut Vec<Command<'a>>, config: &Config, upsert: &'a Lead
 }
 
 /// Reads who was found, and chooses the record that stands for the lead.
-fn candidates(client: Client<'_>, config: &Config, policy: NewRecord, answers: &Answers, seen: &mut Seen) -> Result<(), Failure> {
-    let kind = config.kind;
+fn candidates(client: Client<'_>, config: &Config, upsert: &LeadUpsert, answers: &Answers, seen: &mut Seen) -> Result<(), Failure> {
+    let (kind, policy) = (config.kind, upsert.new_record);
+    let reads = reading(kind.fields(), fields::read_with(false, &upsert.fields));
+    let of_contact = reading(CONTACT_FIELDS, fields::read_with(true, &upsert.fields));
     let of = |what: &str| -> Vec<i64> {
         let found = ["phone", "email"].into_iter().filter_map(|it| answers.found(it)?.get(what)?.as_array());
         unique(found.flatten().map(number))
@@ -162,15 +196,15 @@ fn candidates(client: Client<'_>, config: &Config, policy: NewRecord, answers: &
     let (leads, mut contacts) = (of("LEAD"), of("CONTACT"));
     let mut commands = Vec::new();
     if seen.contact.is_none() && !contacts.is_empty() {
-        commands.push(command("contact", "crm.contact.list", by("@ID", &contacts, CONTACT_FIELDS)));
+        commands.push(command("contact", "crm.contact.list", by("@ID", &contacts, &of_contact)));
     }
     contacts.extend(seen.contact.iter().map(Record::id));
     if policy != NewRecord::Always {
         if kind == Kind::Lead && !leads.is_empty() {
-            commands.push(command("own", method(kind, "list"), by("@ID", &leads, kind.fields())));
+            commands.push(command("own", method(kind, "list"), by("@ID", &leads, &reads)));
         }
         if !contacts.is_empty() {
-            commands.push(command("theirs", method(kind, "list"), by("@CONTACT_ID", &contacts, kind.fields())));
+            commands.push(command("theirs", method(kind, "list"), by("@CONTACT_ID", &contacts, &reads)));
         }
     }
     if commands.is_empty() {
@@ -192,7 +226,7 @@ fn candidates(client: Client<'_>, config: &Config, policy: NewRecord, answers: &
     Ok(())
 }
 
-fn by<'a>(field: &'static str, these: &[i64], fields: &[&'a str]) -> patchbay_sdk::json::Object<'a> {
+fn by<'a>(field: &'static str, these: &[i64], fields: &[&'a str]) -> Object<'a> {
     list(parameters([(field, ids(these))]), ("ID", "DESC"), fields)
 }
 

@@ -7,6 +7,7 @@ use patchbay_sink::{Wrote, identities, note, same};
 
 use crate::ask::parameters;
 use crate::config::{Config, Kind};
+use crate::fields::CONTACT;
 use crate::payload::Record;
 use crate::stage::{Entries, Goal};
 
@@ -95,6 +96,29 @@ fn comments(lead: &Lead) -> String {
 }
 
 impl Wanted {
+    /// Without the fields that the connection's mapping fills.
+    #[must_use]
+    pub fn without(mut self, mapped: &Extra, kind: Kind) -> Self {
+        if mapped.is_empty() {
+            return self;
+        }
+        self.texts.retain(|(field, _)| !mapped.contains_key(*field));
+        match kind {
+            Kind::Lead => self.person.retain(|(field, _)| !mapped.contains_key(*field)),
+            Kind::Deal => self.person.retain(|(field, _)| !mapped.contains_key(&[CONTACT, *field].concat())),
+        }
+        if mapped.contains_key("SOURCE_ID") {
+            self.sources.clear();
+        }
+        if mapped.contains_key("COMMENTS") {
+            self.comments.clear();
+        }
+        if mapped.contains_key(kind.stage_field()) {
+            self.goal = Goal::Mapped;
+        }
+        self
+    }
+
     /// The source's code, where Bitrix24 has it.
     #[must_use]
     pub fn source<'e>(&self, sources: &'e Entries) -> Option<&'e str> {

@@ -7,6 +7,7 @@ pub mod check;
 pub mod client;
 pub mod config;
 pub mod create;
+pub mod fields;
 pub mod find;
 pub mod form;
 pub mod hook;
@@ -14,12 +15,15 @@ pub mod import;
 pub mod lead;
 pub mod line;
 pub mod map;
+pub mod mapped;
 pub mod next;
 pub mod note;
 pub mod offline;
 pub mod payload;
+pub mod plan;
 pub mod poll;
 pub mod stage;
+pub mod stored;
 pub mod together;
 pub mod upsert;
 pub mod user;
@@ -40,7 +44,8 @@ const HOOK_MS: u32 = 2_000;
 pub struct Bitrix24;
 
 impl Connector for Bitrix24 {
-    const COMMANDS: &'static [CommandKind] = &[CommandKind::LeadUpsert, CommandKind::InteractionAdd];
+    const COMMANDS: &'static [CommandKind] =
+        &[CommandKind::LeadUpsert, CommandKind::InteractionAdd, CommandKind::LeadPlan, CommandKind::FieldsList];
 
     fn webhook(request: Request) -> Result<Reply, Failure> {
         let config = config()?;
@@ -76,6 +81,8 @@ pub fn execute(client: Client<'_>, config: &Config, command: &Command) -> Result
     match &command.body {
         CommandBody::LeadUpsert(it) => upsert::upsert(client, config, it),
         CommandBody::InteractionAdd(it) => note::add(client, config, it),
+        CommandBody::LeadPlan(it) => plan::plan(client, config, it),
+        CommandBody::FieldsList(_) => fields::list(client, config),
         other => Err(Failure::unsupported(other.kind())),
     }
 }

@@ -38,8 +38,20 @@ impl Entries {
     /// The answer of `crm.status.list`.
     #[must_use]
     pub fn read(list: Option<&Value>) -> Self {
-        let entry = |it: &Record| Entry { code: it.text("STATUS_ID"), name: it.text("NAME"), meaning: meaning(it) };
         Self(list.map(records).unwrap_or_default().iter().map(entry).collect())
+    }
+
+    /// One list of an answer that has several.
+    #[must_use]
+    pub fn named(lists: Option<&Value>, name: &str) -> Self {
+        let all = lists.map(records).unwrap_or_default();
+        Self(all.iter().filter(|it| it.text("ENTITY_ID") == name).map(entry).collect())
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[Entry] {
+        &self.0
     }
 
     /// The entry of that code or name.
@@ -74,7 +86,7 @@ impl Entries {
     /// The stage to move a record to, whatever stage it is in now.
     pub fn target(&self, goal: &Goal) -> Result<&Entry, Failure> {
         let found = match goal {
-            Goal::Open => self.first(Meaning::Process),
+            Goal::Open | Goal::Mapped => self.first(Meaning::Process),
             Goal::Stage(name) => self.called(name),
             Goal::Won => self.first(Meaning::Won),
             Goal::Lost(reason) => {
@@ -97,6 +109,10 @@ impl Entries {
     }
 }
 
+fn entry(it: &Record) -> Entry {
+    Entry { code: it.text("STATUS_ID"), name: it.text("NAME"), meaning: meaning(it) }
+}
+
 fn meaning(entry: &Record) -> Meaning {
     let word = entry.0["EXTRA"]["SEMANTICS"].as_str().or_else(|| entry.0["SEMANTICS"].as_str()).unwrap_or("");
     match word {
@@ -117,6 +133,8 @@ pub enum Goal {
     Won,
     /// Lost, for a reason.
     Lost(Option<String>),
+    /// Where the connection's mapping puts it, as a field like any other.
+    Mapped,
 }
 
 impl Goal {
@@ -142,7 +160,7 @@ impl Goal {
     fn word(&self) -> &'static str {
         match self {
             Self::Open => "open",
-            Self::Stage(_) => "",
+            Self::Stage(_) | Self::Mapped => "",
             Self::Won => "won",
             Self::Lost(_) => "lost",
         }
@@ -157,6 +175,7 @@ impl Goal {
             Self::Stage(name) => stages.called(name).is_some_and(|it| it.code == record.text(config.kind.stage_field())),
             Self::Won => meaning == "S",
             Self::Lost(_) => meaning == "F",
+            Self::Mapped => true,
         }
     }
 }

@@ -170,9 +170,9 @@ fn send(transport: Transport<'_>, cases: &mut [Case<'_>], packet: &[Part]) {
     for (number, part) in packet.iter().enumerate() {
         let mut names = Vec::new();
         for (name, call) in &part.calls {
-            // Several ask for the same list of stages: once is enough.
-            let is_list =
-                !part.halts && call.split('?').next().and_then(|it| it.strip_suffix(".list")).is_some() && !part.refers(name, call);
+            // Several ask for the same list of stages, or for the same fields: once is enough.
+            let verb = call.split('?').next().and_then(|it| it.rsplit('.').next());
+            let is_list = !part.halts && verb.is_some_and(|it| matches!(it, "list" | "fields" | "time")) && !part.refers(name, call);
             if let Some((_, key)) = lists.iter().find(|(it, _)| is_list && it == call) {
                 names.push((name.as_str(), key.clone()));
                 continue;

@@ -1,4 +1,6 @@
 //! `lead.upsert`: find the record, else make it; then bring it up to what the hub knows. See [`find`](crate::find) for how it is found.
+//!
+//! What the connection's mapping says of a field is written instead of what stands in [`crate::lead`] for it, by the same rules.
 
 use patchbay_sdk::json::{Node, Object};
 use patchbay_sdk::schemas::command::LeadUpsert;
@@ -12,27 +14,37 @@ use crate::ask::{command, list, parameters};
 use crate::client::{Client, NOT_FOUND};
 use crate::config::{Config, Kind};
 use crate::create::create;
-use crate::find::{Seen, look, method};
+use crate::fields::{self, CONTACT, PIPELINE};
+use crate::find::{Seen, look, method, reading, stages_of};
 use crate::lead::{ORIGINATOR, Wanted, change_reach, change_texts, wanted};
 use crate::map::{self, Around};
+use crate::mapped;
 use crate::next;
 use crate::payload::{CONTACT_FIELDS, Record, number, records};
 use crate::stage::Goal;
-use crate::user;
+use crate::{stored, user};
 
 /// Carries out an upsert.
 pub fn upsert(client: Client<'_>, config: &Config, upsert: &LeadUpsert) -> Result<Receipt, Failure> {
-    let wanted = wanted(&upsert.lead, config);
-    let seen = look(client, config, upsert, &wanted)?;
-    if let Some((record, how)) = &seen.record {
-        return update(client, config, upsert, &wanted, &seen, record, how).map_err(vanished);
+    carry_out(client, config, upsert).map(|(receipt, _)| receipt)
+}
+
+/// The same, with what was found before anything was written.
+pub fn carry_out(client: Client<'_>, config: &Config, upsert: &LeadUpsert) -> Result<(Receipt, Seen), Failure> {
+    let (config, no_pipeline) = mapped::pipeline(client, config, upsert)?;
+    let wanted = wanted(&upsert.lead, &config).without(&upsert.fields, config.kind);
+    let mut seen = look(client, &config, upsert, &wanted)?;
+    let (mut receipt, left_out) = if let Some((record, how)) = seen.record.clone() {
+        update(client, &config, upsert, &wanted, &mut seen, &record, how).map_err(vanished)?
+    } else {
+        let made = create(client, &config, upsert, &wanted, &mut seen)?;
+        let left_out = made.left_out.into_iter().chain(no_pipeline).collect();
+        (receipt(&config, upsert, &wanted, made.id, made.todo, "created"), left_out)
+    };
+    if !left_out.is_empty() {
+        receipt.details.insert("left_out".to_owned(), Value::from(left_out));
     }
-    let made = create(client, config, upsert, &wanted, &seen)?;
-    let mut receipt = receipt(config, upsert, &wanted, made.id, made.todo, "created");
-    if !made.left_out.is_empty() {
-        receipt.details.insert("left_out".to_owned(), Value::from(made.left_out));
-    }
-    Ok(receipt)
+    Ok((receipt, seen))
 }
 
 /// Somebody deleted the record while it was written: the next try looks for it anew.
@@ -45,10 +57,10 @@ fn update(
     config: &Config,
     upsert: &LeadUpsert,
     wanted: &Wanted,
-    seen: &Seen,
+    seen: &mut Seen,
     record: &Record,
     how: &'static str,
-) -> Result<Receipt, Failure> {
+) -> Result<(Receipt, Vec<String>), Failure> {
     let (kind, id) = (config.kind, record.id());
     // What was known of another record says nothing of this one.
     let nothing = Extra::new();
@@ -67,12 +79,28 @@ fn update(
         fields.put("ORIGIN_ID", upsert.lead.id.clone());
     }
     // Every record has somebody who answers for it: one that the hub never wrote keeps whom it has.
-    if wrote.may_write("user", user::responsible(&upsert.lead), false) && seen.user != 0 && seen.user != record.number("ASSIGNED_BY_ID") {
+    let is_ours = !upsert.fields.contains_key("ASSIGNED_BY_ID");
+    if is_ours
+        && wrote.may_write("user", user::responsible(upsert), false)
+        && seen.user != 0
+        && seen.user != record.number("ASSIGNED_BY_ID")
+    {
         fields.put("ASSIGNED_BY_ID", seen.user);
     }
-    if !wanted.goal.is_reached(record, config, &seen.stages) && may_move(wanted, record, wrote, kind) {
+    let moves = |seen: &Seen| !wanted.goal.is_reached(record, config, &seen.stages) && may_move(wanted, record, wrote, kind);
+    let is_elsewhere = kind == Kind::Deal && config.stages_of(&record.text(PIPELINE)) != config.stages();
+    if is_elsewhere && (moves(seen) || wanted.goal == Goal::Mapped) {
+        seen.stages = stages_of(client, config, record)?;
+    }
+    if moves(seen) {
         fields.put(kind.stage_field(), seen.stages.target(&wanted.goal)?.code.clone());
     }
+    if kind == Kind::Deal {
+        seen.contact = contact(client, wanted, upsert, seen, record, wrote)?;
+    }
+    let contact = seen.contact.clone();
+    let mapped = mapped::due(client, config, upsert, seen, (Some(record), contact.as_ref()), wrote)?;
+    fields.put_all(mapped.record);
     let written = [("responsible", "ASSIGNED_BY_ID"), ("stage", kind.stage_field()), ("title", "TITLE")];
     let mut written: Vec<&str> = written.into_iter().filter(|(_, it)| fields.peek(it).is_some()).map(|(name, _)| name).collect();
     let mut commands = Vec::new();
@@ -82,9 +110,14 @@ fn update(
             change_reach(&mut fields, wanted, record, wrote);
         }
         Kind::Deal => {
-            let (contact, person) = change_contact(client, wanted, seen, record, wrote)?;
-            if !person.is_empty() {
-                commands.push(command("contact", "crm.contact.update", changed(contact, person)));
+            if let Some(contact) = &contact {
+                let mut person = Object::default();
+                change_texts(&mut person, &wanted.person, contact, wrote);
+                change_reach(&mut person, wanted, contact, wrote);
+                person.put_all(mapped.contact);
+                if !person.is_empty() {
+                    commands.push(command("contact", "crm.contact.update", changed(contact.id(), person)));
+                }
             }
         }
     }
@@ -115,7 +148,7 @@ fn update(
     let mut receipt = receipt(config, upsert, wanted, id, todo, how);
     receipt.details.insert("changed".to_owned(), Value::from(!commands.is_empty()));
     put_before(&mut receipt.details, time::parse(&record.text("DATE_MODIFY")), &before(record, seen, config), &written);
-    Ok(receipt)
+    Ok((receipt, mapped.left_out))
 }
 
 /// What stood in the record. Who answers for it only where that was asked for, because the hub may name somebody else or knows nobody.
@@ -129,32 +162,28 @@ fn changed(id: i64, fields: Object<'static>) -> Object<'static> {
     parameters([("id", id.into()), ("fields", fields.into())])
 }
 
-/// What the deal's contact has to learn. It is read only when there is something.
-fn change_contact(
+/// The deal's contact. It is read only when there is something that it may have to learn.
+fn contact(
     client: Client<'_>,
     wanted: &Wanted,
+    upsert: &LeadUpsert,
     seen: &Seen,
     deal: &Record,
     wrote: Wrote<'_>,
-) -> Result<(i64, Object<'static>), Failure> {
-    let mut fields = Object::default();
+) -> Result<Option<Record>, Failure> {
     let id = deal.number("CONTACT_ID");
-    if id == 0 || !wanted.tells_of_the_person(wrote) {
-        return Ok((id, fields));
-    }
-    let read = || -> Result<Option<Record>, Failure> {
-        let filter = parameters([("ID", Node::from(id))]);
-        Ok(records(&client.call("crm.contact.list", &list(filter, ("ID", "DESC"), CONTACT_FIELDS))?).into_iter().next())
+    let may_learn = |(name, value): (&String, &Value)| {
+        name.starts_with(CONTACT) && !value.is_null() && wrote.may_write_print(name, &stored::print(value), true)
     };
-    let contact = match seen.contact.clone().filter(|it| it.id() == id) {
-        Some(contact) => Some(contact),
-        None => read()?,
-    };
-    if let Some(contact) = contact {
-        change_texts(&mut fields, &wanted.person, &contact, wrote);
-        change_reach(&mut fields, wanted, &contact, wrote);
+    if id == 0 || !(wanted.tells_of_the_person(wrote) || upsert.fields.iter().any(may_learn)) {
+        return Ok(None);
     }
-    Ok((id, fields))
+    if let Some(contact) = seen.contact.clone().filter(|it| it.id() == id) {
+        return Ok(Some(contact));
+    }
+    let reads = reading(CONTACT_FIELDS, fields::read_with(true, &upsert.fields));
+    let filter = parameters([("ID", Node::from(id))]);
+    Ok(records(&client.call("crm.contact.list", &list(filter, ("ID", "DESC"), &reads))?).into_iter().next())
 }
 
 /// The hub moves a record when its own stage changed since it last wrote. A record that it never wrote it only closes.
@@ -176,7 +205,11 @@ fn receipt(config: &Config, upsert: &LeadUpsert, wanted: &Wanted, id: i64, todo:
     put("result", how.into());
     put("record", config.kind.name().into());
     put("url", config.link(id).into());
-    put("wrote", Value::Object(wanted.prints(user::responsible(&upsert.lead), &next)));
+    let mut wrote = wanted.prints(user::responsible(upsert), &next);
+    for (field, value) in upsert.fields.iter().filter(|(_, value)| !value.is_null()) {
+        wrote.insert(field.clone(), stored::print(value).into());
+    }
+    put("wrote", Value::Object(wrote));
     if todo != 0 {
         put(next::NAME, todo.into());
     }

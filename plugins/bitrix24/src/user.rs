@@ -1,7 +1,7 @@
 //! People of the company: who answers for a record.
 
 use patchbay_sdk::schemas::Responsible;
-use patchbay_sdk::schemas::lead::Lead;
+use patchbay_sdk::schemas::command::LeadUpsert;
 use patchbay_sink::same;
 use serde_json::Value;
 
@@ -14,8 +14,8 @@ use crate::payload::{Record, records};
 const FIELDS: &[&str] = &["ID", "NAME", "LAST_NAME", "EMAIL", "ACTIVE"];
 
 /// Asks for the user who answers for the lead, and for the one who steps in.
-pub fn ask(commands: &mut Vec<Command<'_>>, lead: &Lead, config: &Config) {
-    for (name, wanted) in [("user", named(lead, config)), ("stand_in", config.default_user.trim())] {
+pub fn ask(commands: &mut Vec<Command<'_>>, upsert: &LeadUpsert, config: &Config) {
+    for (name, wanted) in [("user", named(upsert, config)), ("stand_in", config.default_user.trim())] {
         // A number is the user.
         if !wanted.is_empty() && number(wanted).is_none() {
             commands.push(command(name, "user.get", search(wanted)));
@@ -31,12 +31,26 @@ pub fn search(wanted: &str) -> patchbay_sdk::json::Object<'static> {
     parameters([("FILTER", filter.into()), ("select", crate::ask::texts(FIELDS))])
 }
 
+/// The parameters of `user.get` for fifty people who work there, behind so many.
+#[must_use]
+pub fn page(start: i64) -> patchbay_sdk::json::Object<'static> {
+    let filter = parameters([("ACTIVE", true.into())]);
+    parameters([("sort", "ID".into()), ("order", "ASC".into()), ("FILTER", filter.into()), ("start", start.into())])
+}
+
+/// What somebody is called: by name, else by e-mail.
+#[must_use]
+pub fn name(user: &Record) -> String {
+    let name = [user.text("NAME"), user.text("LAST_NAME")].join(" ").trim().to_owned();
+    if name.is_empty() { user.text("EMAIL") } else { name }
+}
+
 /// The user who answers for the lead; 0: nobody whom Bitrix24 knows. Where the hook may not read people, names are known to nobody.
 #[must_use]
-pub fn found(answers: &Answers, lead: &Lead, config: &Config) -> i64 {
-    let id = lead.responsible.as_ref().and_then(|it| it.id.as_deref()).and_then(|it| it.parse().ok()).unwrap_or(0);
+pub fn found(answers: &Answers, upsert: &LeadUpsert, config: &Config) -> i64 {
+    let id = upsert.lead.responsible.as_ref().and_then(|it| it.id.as_deref()).and_then(|it| it.parse().ok()).unwrap_or(0);
     let of = |name, wanted| number(wanted).unwrap_or_else(|| called(answers.found(name), wanted, id));
-    match of("user", named(lead, config)) {
+    match of("user", named(upsert, config)) {
         0 => of("stand_in", config.default_user.trim()),
         found => found,
     }
@@ -58,15 +72,18 @@ pub fn called(list: Option<&Value>, wanted: &str, id: i64) -> i64 {
 }
 
 /// Name, e-mail or number of the lead's responsible person in Bitrix24; empty: nobody.
-fn named<'a>(lead: &'a Lead, config: &'a Config) -> &'a str {
-    let hub = responsible(lead);
+fn named<'a>(upsert: &'a LeadUpsert, config: &'a Config) -> &'a str {
+    let hub = responsible(upsert);
     config.users.get(hub).map_or(hub, |it| it.trim())
 }
 
-/// The hub's name of the person who answers for the lead.
+/// The hub's name of the person who answers for the lead; empty: nobody, or the mapping says who.
 #[must_use]
-pub fn responsible(lead: &Lead) -> &str {
-    lead.responsible.as_ref().map_or("", |it| it.name.trim())
+pub fn responsible(upsert: &LeadUpsert) -> &str {
+    if upsert.fields.contains_key("ASSIGNED_BY_ID") {
+        return "";
+    }
+    upsert.lead.responsible.as_ref().map_or("", |it| it.name.trim())
 }
 
 /// A user's number, where the text is one.

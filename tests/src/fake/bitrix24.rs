@@ -9,9 +9,10 @@
 //!
 //! What it does for applications alone, offline events and open lines, stands in `application`.
 //!
-//! Left out: rights of users, user fields, how long a method takes (a test says which one has no time left).
+//! Left out: rights of users, how long a method takes (a test says which one has no time left).
 
 mod application;
+mod fields;
 mod list;
 mod methods;
 mod query;

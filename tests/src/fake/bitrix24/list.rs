@@ -25,7 +25,7 @@ pub fn fitting(rows: Vec<Row>, parameters: &Value) -> Vec<Row> {
 /// A record with the fields that were selected. Multiple fields come only when they are named.
 pub fn selected(row: &Row, parameters: &Value) -> Value {
     let select: Vec<&str> = parameters["select"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let is_multiple = |field: &str| matches!(field, "PHONE" | "EMAIL");
+    let is_multiple = |field: &str| matches!(field, "PHONE" | "EMAIL" | "WEB" | "IM");
     let wanted = |field: &str| {
         if select.is_empty() { !is_multiple(field) } else { select.contains(&field) || (select.contains(&"*") && !is_multiple(field)) }
     };

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::application;
+use super::fields;
 use super::list::{PAGE, fitting, selected, text};
 use super::query;
 use super::store::{Row, Store};
@@ -69,11 +70,11 @@ pub fn call(store: &mut Store, method: &str, parameters: &Value) -> Answer {
         "profile" => Ok(json!({ "ID": "1", "ADMIN": true, "NAME": "Иван", "LAST_NAME": "Хозяинов" })),
         "scope" => Ok(json!(store.scopes)),
         "crm.settings.mode.get" => Ok(json!(store.mode)),
-        "crm.status.list" => {
-            let of = text(&parameters["filter"]["ENTITY_ID"]);
-            let entry = |(code, name, meaning): (String, &str, &str)| json!({ "ENTITY_ID": of, "STATUS_ID": code, "NAME": name, "SEMANTICS": null, "EXTRA": { "SEMANTICS": meaning, "COLOR": "#39A8EF" } });
-            Ok(Store::entries(&of).into_iter().map(entry).collect())
-        }
+        "crm.status.list" => Ok(lists(&text(&parameters["filter"]["ENTITY_ID"]))),
+        "crm.category.list" => Ok(fields::pipelines()),
+        "crm.currency.list" => Ok(fields::currencies()),
+        "crm.currency.base.get" => Ok(json!("RUB")),
+        "server.time" => Ok(json!(store.now())),
         "user.get" => Ok(users(store, parameters)),
         "crm.duplicate.findbycomm" => duplicates(store, parameters),
         "crm.activity.list" => Ok(list(store, "activity", parameters)),
@@ -92,7 +93,7 @@ pub fn call(store: &mut Store, method: &str, parameters: &Value) -> Answer {
 
 fn of_kind(store: &mut Store, kind: &'static str, verb: &str, parameters: &Value) -> Answer {
     match verb {
-        "fields" => Ok(json!({ "ID": { "type": "integer", "isReadOnly": true } })),
+        "fields" => Ok(fields::of(kind)),
         "list" => Ok(list(store, kind, parameters)),
         "get" => {
             let id = id_of(parameters);
@@ -120,6 +121,16 @@ fn of_kind(store: &mut Store, kind: &'static str, verb: &str, parameters: &Value
         }
         _ => Err(Fault::new(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")),
     }
+}
+
+/// The entries of a list; of all of them where none is named.
+fn lists(wanted: &str) -> Value {
+    let names = ["STATUS", "SOURCE", "DEAL_STAGE", "DEAL_STAGE_2", "HONORIFIC", "INDUSTRY"];
+    let of = |list: &str| {
+        let entry = |(code, name, meaning): (String, &str, &str)| json!({ "ENTITY_ID": list, "STATUS_ID": code, "NAME": name, "SEMANTICS": null, "EXTRA": { "SEMANTICS": meaning, "COLOR": "#39A8EF" } });
+        Store::entries(list).into_iter().map(entry).collect::<Vec<_>>()
+    };
+    names.into_iter().filter(|it| wanted.is_empty() || *it == wanted).flat_map(of).collect()
 }
 
 fn event(kind: &str, verb: &str) -> String {
@@ -157,7 +168,7 @@ fn filled(table: &str, mut row: Row, fields: &Value) -> Result<Row, Fault> {
     let fields = fields.as_object().cloned().unwrap_or_default();
     for (field, value) in fields {
         let value = match value {
-            Value::Array(new) if matches!(field.as_str(), "PHONE" | "EMAIL") => {
+            Value::Array(new) if matches!(field.as_str(), "PHONE" | "EMAIL" | "WEB" | "IM") => {
                 let mut all = row.get(&field).and_then(Value::as_array).cloned().unwrap_or_default();
                 for it in new {
                     let id = (all.len() + 1).to_string();
@@ -165,8 +176,7 @@ fn filled(table: &str, mut row: Row, fields: &Value) -> Result<Row, Fault> {
                 }
                 Value::Array(all)
             }
-            it @ (Value::Array(_) | Value::Object(_)) => it,
-            it => Some(text(&it)).filter(|it| !it.is_empty()).map_or(Value::Null, Value::from),
+            it => fields::kept(table, &field, it)?,
         };
         row.insert(field, value);
     }
@@ -240,7 +250,8 @@ fn users(store: &mut Store, parameters: &Value) -> Value {
             _ => true,
         })
     };
-    store.table("user").values().filter(|it| fits(it)).map(|it| Value::Object(it.clone())).collect()
+    let start = text(&parameters["start"]).parse().unwrap_or(0);
+    store.table("user").values().filter(|it| fits(it)).skip(start).take(PAGE).map(|it| Value::Object(it.clone())).collect()
 }
 
 /// The record that an activity or a comment belongs to.
@@ -282,7 +293,7 @@ fn todo(store: &mut Store, parameters: &Value) -> Answer {
 }
 
 /// A time as Bitrix24 gives it back: on its own clock.
-fn local(time: &Value) -> Answer {
+pub fn local(time: &Value) -> Answer {
     let at: jiff::Timestamp = text(time).parse().map_err(|_| Fault::new(400, "WRONG_DATETIME_FORMAT", "Wrong datetime format"))?;
     let local = jiff::Timestamp::from_second(at.as_second() + 3 * 3_600).expect("it is in this century").to_string();
     Ok(json!(format!("{}+03:00", local.trim_end_matches('Z'))))

@@ -154,6 +154,8 @@ impl Store {
                 ("LOSE", "Сделка провалена", "failure"),
             ],
             "DEAL_STAGE_2" => &[("C2:NEW", "Знакомство", "process"), ("C2:WON", "Оплачена", "success"), ("C2:LOSE", "Отказ", "failure")],
+            "HONORIFIC" => &[("HNR_RU_1", "г-н", ""), ("HNR_RU_2", "г-жа", "")],
+            "INDUSTRY" => &[("IT", "Информационные технологии", ""), ("OTHER", "Другое", "")],
             _ => &[],
         };
         list.iter().map(|(code, name, meaning)| ((*code).to_owned(), *name, *meaning)).collect()
