@@ -22,13 +22,15 @@ use crate::ids::ConnectionId;
 use crate::plugin::{CallError, Page, Retry};
 use crate::reading;
 use crate::registry::Running;
-use crate::rules::breaker::{Hold, LONGEST_HOLD_MS, Why};
+use crate::rules::breaker::{Health, Hold, LONGEST_HOLD_MS, Why};
 use crate::rules::ingest::{Cursor, Feed, Intake, Reading, Way};
 use crate::rules::retry::Backoff;
 use crate::store::StoreError;
 
 /// How failed questions are repeated: soon, and for ever.
 const BACKOFF: Backoff = Backoff { first_ms: 1_000, longest_ms: 300_000, tries: i64::MAX };
+/// A connector that wants to be asked again at once is asked again after so long, so that it is not asked in a circle.
+const SOONEST_MS: i64 = 100;
 /// How long a poller that died keeps its turn.
 const LEASE_MS: i64 = 15_000;
 /// How often a poller says that it lives.
@@ -94,8 +96,9 @@ impl Due {
 /// Why a page was not taken.
 #[derive(Debug, thiserror::Error)]
 enum PollError {
-    #[error(transparent)]
-    Call(#[from] CallError),
+    /// Also what the hub saw of the vendor meanwhile.
+    #[error("{0}")]
+    Call(#[source] CallError, Health),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the page was not committed")]
@@ -164,7 +167,7 @@ impl Poller {
                         if more { Duration::ZERO } else { interval }
                     }
                     // The version is to blame, not the vendor: it is asked again when the version may be tried.
-                    Err(PollError::Call(CallError::Quarantined(it))) => {
+                    Err(PollError::Call(CallError::Quarantined(it), _)) => {
                         millis((it.until - self.hub.store.clock.now_ms()).max(BACKOFF.first_ms))
                     }
                     Err(error) => {
@@ -189,16 +192,16 @@ impl Poller {
         }
     }
 
-    /// How long to wait after a failure. What names a time holds up whoever else asks the vendor.
+    /// How long to wait after a failure. What the vendor says to whoever asks (429, `Retry-After`) holds up the commands too; a time that the
+    /// connector names for another reason is this question's alone: a command that meets the same limit hears of it itself.
     async fn wait_after(&self, error: &PollError, failures: i64, reason: &str) -> Duration {
-        match verdict(error) {
-            Some(Retry::AfterMs(ms)) => {
-                let wait = i64::try_from(ms).unwrap_or(LONGEST_HOLD_MS).min(LONGEST_HOLD_MS);
-                self.hold(wait, reason.to_owned()).await;
-                millis(wait.min(BACKOFF.first_ms))
-            }
-            _ => millis(BACKOFF.full_ms(failures)),
+        let Some(Retry::AfterMs(ms)) = verdict(error) else { return millis(BACKOFF.full_ms(failures)) };
+        let wait = i64::try_from(ms).unwrap_or(LONGEST_HOLD_MS).min(LONGEST_HOLD_MS);
+        if let PollError::Call(_, Health::Busy(_)) = error {
+            self.hold(wait, reason.to_owned()).await;
+            return millis(wait.min(BACKOFF.first_ms));
         }
+        millis(wait.max(SOONEST_MS))
     }
 
     /// The vendor named a time, to us or to the senders: it is left alone until then by both.
@@ -229,7 +232,8 @@ impl Poller {
     /// Takes one page, of what is new or of an import. True: there is more.
     async fn page(&self, way: Way, cursor: Option<&str>) -> Result<bool, PollError> {
         let limit = self.running.instances.surroundings().manifest.polling.as_ref().map_or(100, |it| it.limit);
-        let (Page { events, next_cursor, more }, body) = self.running.instances.poll(cursor, limit).await?;
+        let (answered, seen) = self.running.instances.poll(cursor, limit).await;
+        let (Page { events, next_cursor, more }, body) = answered.map_err(|error| PollError::Call(error, seen))?;
         let moved = next_cursor.as_deref().is_some_and(|it| Some(it) != cursor);
         let import = way == Way::Import;
         if import && more && !moved {
@@ -274,7 +278,7 @@ fn millis(ms: i64) -> Duration {
 
 fn verdict(error: &PollError) -> Option<Retry> {
     match error {
-        PollError::Call(CallError::Failed(failure)) => Some(failure.retry),
+        PollError::Call(CallError::Failed(failure), _) => Some(failure.retry),
         _ => None,
     }
 }

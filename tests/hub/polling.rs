@@ -128,3 +128,28 @@ async fn a_revoked_token_stops_the_questions_until_there_is_a_new_one() {
         until_equal("the message is there", 1, async || hub.api().all("/interactions").await.len()).await;
     }
 }
+
+#[tokio::test]
+async fn a_connector_that_is_to_be_asked_again_later_holds_up_no_command_and_a_vendor_that_wants_rest_does() {
+    for engine in Engine::each() {
+        let polls = |poll: fn() -> Answer| move |asked: &Asked| if asked.path == "/poll" { poll() } else { pages(0)(asked) };
+        let vendor = Vendor::start(polls(|| Answer::failure("relay.not_yet", 3_600_000)));
+        let hub = Hub::start(engine).await;
+        let sink = hub.connect("relay", json!({ "base_url": vendor.url(), "api_key": API_KEY, "polls": true })).await;
+        let path = format!("/connections/{}", sink.id);
+        until("it was asked for what is new", async || vendor.asked().iter().find(|it| it.path == "/poll").map(drop)).await;
+        let source = hub.connect("misbehaving", json!({})).await;
+        let written = json!({ "events": [{ "id": "1", "payload": bodies::message("", "anna", "hello")["payload"] }] });
+        source.post_to("/event", &written).await.expect(200);
+        hub.api().until_delivered().await;
+        assert_eq!(hub.api().get(&path).await.get("hold"), None);
+        assert_eq!(vendor.asked().iter().filter(|it| it.path == "/poll").count(), 1, "its own wait is kept");
+
+        vendor.now(polls(|| Answer { headers: vec![("retry-after", "3600".to_owned())], ..Answer::status(429) }));
+        // A connection that changes gets a new poller, which asks at once.
+        hub.api().post(&format!("{path}/pause"), &Value::Null).await.expect(200);
+        hub.api().post(&format!("{path}/resume"), &Value::Null).await.expect(200);
+        let hold = until("it is held up", async || hub.api().get(&path).await.get("hold").cloned()).await;
+        assert_eq!(hold["state"], "after", "{hold}");
+    }
+}

@@ -198,7 +198,7 @@ impl Place {
                 let events = std::mem::take(&mut reply.events).into_iter().map(reading::check).collect();
                 Outcome::Delivered { events, reply }
             }),
-            Call::Poll { cursor, limit } => self.instances.poll(cursor.as_deref(), *limit).await.map(|(page, _)| {
+            Call::Poll { cursor, limit } => self.instances.poll(cursor.as_deref(), *limit).await.0.map(|(page, _)| {
                 let events = page.events.into_iter().map(reading::check).collect();
                 Outcome::Page { events, cursor: page.next_cursor, more: page.more }
             }),

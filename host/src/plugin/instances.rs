@@ -152,14 +152,21 @@ impl Instances {
         self.end(warm, turn, wall, called, size)?.map_err(CallError::Failed)
     }
 
-    /// Asks the connector for what is new. The second value is what the vendor answered, byte for byte.
-    pub async fn poll(&self, cursor: Option<&str>, limit: u32) -> Result<(polling::Page, Vec<u8>), CallError> {
+    /// Asks the connector for what is new. Beside the page stands what the vendor answered, byte for byte; the last value is what the hub saw of
+    /// the vendor meanwhile.
+    pub async fn poll(&self, cursor: Option<&str>, limit: u32) -> (Result<(polling::Page, Vec<u8>), CallError>, Health) {
+        let mut health = Health::Unknown;
+        (self.poll_and_see(cursor, limit, &mut health).await, health)
+    }
+
+    async fn poll_and_see(&self, cursor: Option<&str>, limit: u32, health: &mut Health) -> Result<(polling::Page, Vec<u8>), CallError> {
         let indices = self.connector.polling.as_ref().ok_or(CallError::NoAbility("polling"))?;
         let manifest = &self.surroundings.manifest;
         let wall = manifest.polling.as_ref().and_then(|it| it.wait_ms).unwrap_or(manifest.limits.work_ms);
         let (turn, mut warm) = self.take(true, wall).await?;
         let guest = indices.load(&mut warm.store, &warm.instance).map_err(|it| trap(&warm, &it))?;
         let called = tokio::time::timeout(millis(wall), guest.call_poll(&mut warm.store, cursor, limit)).await;
+        health.clone_from(warm.store.data().health());
         let answers = warm.store.data_mut().take_answers();
         let size = |it: &Result<polling::Page, Failure>| it.as_ref().map_or(0, |it| it.events.iter().map(|it| it.payload.len()).sum());
         let page = self.end(warm, turn, wall, called, size)?;

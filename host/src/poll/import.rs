@@ -45,7 +45,7 @@ impl Poller {
         let (noted, wait) = match error {
             // A right that only the import needs must not break what works without it.
             PollError::Stuck => (self.stop_import(&reason).await, LOOK),
-            PollError::Call(CallError::Failed(ref it)) if matches!(it.retry, Retry::Never | Retry::Reauthorise) => {
+            PollError::Call(CallError::Failed(ref it), _) if matches!(it.retry, Retry::Never | Retry::Reauthorise) => {
                 (self.stop_import(&reason).await, LOOK)
             }
             error => {
