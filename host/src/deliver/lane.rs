@@ -19,10 +19,9 @@ impl<C: Carry> Sender<C> {
         let full = i64::try_from(rows.len()).is_ok_and(|it| it >= LANE_ROWS);
         let (superseded, due) = coalesce(rows, lane.abandoned);
         let at = hub.store.clock.now_ms();
-        let superseded: Vec<Tried> = superseded.into_iter().map(|id| Tried { id, at, took_ms: 0, end: End::Superseded }).collect();
-        if !superseded.is_empty() && !hub.store.finish(&lane, &superseded, None, DELIVERY_SHARD).await? {
-            return Ok(());
-        }
+        // Written down together with the first try: of a row that stood alone for a while nobody could say that another one was tried before it.
+        let mut ended: Vec<Tried> = superseded.into_iter().map(|id| Tried { id, at, took_ms: 0, end: End::Superseded }).collect();
+        let all = if full { Release::More } else { Release::Done };
         let last = due.len();
         for (position, row) in due.into_iter().enumerate() {
             // Paused, or the vendor wants to be left alone: what waits goes on waiting.
@@ -38,17 +37,19 @@ impl<C: Carry> Sender<C> {
             let done = self.attempt(&running, &lane, &row).await?;
             self.note(&running, &lane, &done.health, &done.reason).await?;
             lane.probe = None;
-            let ended = !matches!(done.tried.end, End::Failed { .. });
-            let release = done.release.or_else(|| (position + 1 == last).then_some(if full { Release::More } else { Release::Done }));
-            if !hub.store.finish(&lane, &[done.tried], release, DELIVERY_SHARD).await? || !ended {
+            let goes_on = !matches!(done.tried.end, End::Failed { .. });
+            let release = done.release.or_else(|| (position + 1 == last).then_some(all));
+            ended.push(done.tried);
+            if !hub.store.finish(&lane, &ended, release, DELIVERY_SHARD).await? || !goes_on {
                 return Ok(());
             }
+            ended.clear();
         }
         if last == 0 {
             if let Some(running) = self.running() {
                 self.note(&running, &lane, &Health::Unknown, "").await?;
             }
-            hub.store.finish(&lane, &[], Some(Release::Done), DELIVERY_SHARD).await?;
+            hub.store.finish(&lane, &ended, Some(all), DELIVERY_SHARD).await?;
         }
         Ok(())
     }

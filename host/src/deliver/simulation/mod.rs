@@ -11,7 +11,7 @@
 //! | a vendor that is slow, busy (429, with and without a time), down (500, before or after it took effect), strict (refuses) | its rate limits (`pace`), commands that go together (`carry`) |
 //! | an answer that is lost, or cut off in the middle; a connector that traps or forgets its result | what connectors do themselves (their own tests) |
 //! | a credential that the vendor refuses, until somebody renews it | OAuth 2 (`store/tests/secrets`, `tests/hub/authorising`) |
-//! | two hubs, killed and started again at any moment | the process itself (`tests/kill`) |
+//! | two hubs, killed and started again at any moment, also between taking a lane and serving it | the process itself (`tests/kill`) |
 //! | clocks put back and forward by up to a day and a half | two machines whose clocks differ |
 //! | webhooks that come twice, late and in another order; people who turn out to be one | what the CRM's own people change |
 //! | operators who pause, resume, redrive and delete records | a database that fails (`tests/kill/database`, `disk`); PostgreSQL (`store/tests`) |
@@ -34,7 +34,7 @@ use self::run::Simulation;
 use self::world::Template;
 
 /// Seeds that every run of the tests plays.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 40;
 
 pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|it| it.parse().unwrap_or_else(|_| panic!("{name}={it} is no number")))

@@ -1,37 +1,30 @@
 //! One simulation: what happens, in the order of its time.
 
+mod hubs;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
-use tokio::sync::{Notify, oneshot};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::sync::oneshot;
 
+use self::hubs::{name, upsert};
 use super::dice::Dice;
 use super::vendor::{Fate, Mood, Vendor};
 use super::world::{BEGIN, Template, World};
-use crate::deliver::brake::Brake;
+use crate::deliver::Sender;
 use crate::deliver::carry::Carry;
-use crate::deliver::{LEASE_MS, Sender};
-use crate::plugin::{Command, Executed, Failure, Randomness, Receipt};
+use crate::plugin::{Command, Executed, Failure, Receipt};
 use crate::registry::Running;
 use crate::rules::breaker::Health;
 use crate::store::StoreError;
 use crate::store::connections::ConnectionState;
 use crate::store::dead::DeadFilter;
+use crate::store::outbox::Lane;
 
 /// How long people write and the vendor has its moods, milliseconds: three days.
 const DAYS: i64 = 3 * 86_400_000;
-/// Lanes that one hub serves at the same time.
-const ROOM: i64 = 3;
-/// How far a clock is put back or forward at most, milliseconds: a day and a half.
-const FURTHEST: i64 = 36 * 3_600_000;
-/// How long anything may wait while the vendor may be asked: the longest wait between two tries, and a lease.
-const LONGEST: i64 = 36_000_000 + LEASE_MS;
 /// Past so many happenings it goes in circles.
 const ENDLESS: usize = 5_000;
 
@@ -55,6 +48,8 @@ enum Happening {
     /// People write: so many at once.
     Write(i64),
     Mood(Mood),
+    /// A hub begins to serve a lane that it took.
+    Serve(u64),
     /// The vendor does what call asks.
     Effect(u64),
     /// The vendor's answer to a call arrives.
@@ -97,8 +92,12 @@ pub struct Simulation {
     desk: Desk,
     hubs: [Option<Arc<Sender<Desk>>>; 2],
     calls: BTreeMap<u64, Call>,
+    /// Lanes that a hub took and does not serve yet.
+    claimed: BTreeMap<u64, (usize, Lane)>,
     /// Messages so far, each a person and perhaps a phone.
     pub written: Vec<(i64, Option<i64>)>,
+    /// Leads of which a write was asked, and of which nobody heard since that one was done.
+    unheard: BTreeSet<String>,
     /// Leads whose record an operator deleted: nothing is written for that alone, and a new record shows what came since.
     pub deleted: BTreeSet<String>,
     /// Leads with a row that was dead: their history may be in another order.
@@ -123,7 +122,9 @@ impl Simulation {
             desk: Desk::default(),
             hubs: [None, None],
             calls: BTreeMap::new(),
+            claimed: BTreeMap::new(),
             written: Vec::new(),
+            unheard: BTreeSet::new(),
             deleted: BTreeSet::new(),
             redriven: BTreeSet::new(),
             seen: HashMap::new(),
@@ -186,11 +187,9 @@ impl Simulation {
     }
 
     async fn until_quiet(&mut self) {
-        self.look().await;
+        let mut due = self.look().await;
         while self.story.len() < ENDLESS {
             let planned = self.agenda.first_key_value().map(|(key, _)| key.0);
-            let due = if self.is_active() { self.world.hub.store.next_due(self.world.sink).await.unwrap() } else { None };
-            let due = due.map(|it| (it - self.slip).max(self.now() + 5));
             match (planned, due) {
                 (None, None) => return,
                 (Some(planned), due) if due.is_none_or(|it| planned <= it) => {
@@ -201,7 +200,7 @@ impl Simulation {
                 (_, Some(due)) => self.set_clock(due),
                 (Some(_), None) => unreachable!("what is planned comes first where nothing is due"),
             }
-            self.look().await;
+            due = self.look().await;
         }
         self.vendor.faults.push(format!("it does not come to an end: {ENDLESS} happenings"));
     }
@@ -222,6 +221,9 @@ impl Simulation {
                 let what = self.subject(&call.command);
                 self.tell(&format!("hub {}: {what} {:?}{}", call.hub, call.fate, if call.waits.is_some() { "" } else { ", unheard" }));
                 if let Some((served, waits)) = call.waits {
+                    if let (Fate::Done | Fate::DoneLate, Some((lead, _))) = (call.fate, upsert(&call.command)) {
+                        self.unheard.remove(&lead);
+                    }
                     let unauthorised = call.fate == Fate::Unauthorised;
                     waits.send(call.fate.answer(call.receipt)).unwrap_or_else(|_| panic!("a lane waits for its answer"));
                     self.go_on(call.hub, served).await;
@@ -231,9 +233,16 @@ impl Simulation {
                     }
                 }
             }
+            Happening::Serve(id) => {
+                // What a hub took that died since, nobody serves before its lease ends.
+                if let Some((hub, lane)) = self.claimed.remove(&id) {
+                    self.serve(hub, lane).await;
+                }
+            }
             Happening::Kill(hub) => {
                 if self.hubs[hub].take().is_some() {
                     self.tell(&format!("hub {hub} is killed"));
+                    self.claimed.retain(|_, it| it.0 != hub);
                     for call in self.calls.values_mut().filter(|it| it.hub == hub) {
                         call.waits = None;
                     }
@@ -300,126 +309,6 @@ impl Simulation {
         self.world.ingest(&batch).await;
     }
 
-    /// The clock is put back or forward, and the hubs that live notice.
-    async fn jump(&mut self) {
-        // A hub that died while it asked, and whose lease ends early by this, asks at the same time as the next one: no lease by a clock tells that.
-        if self.calls.values().any(|it| it.waits.is_none()) {
-            let at = self.now() + 120_000;
-            self.plan(at, Happening::Jump);
-            return;
-        }
-        let by_ms = self.dice.below(2 * FURTHEST) - FURTHEST;
-        self.tell(&format!("the clock is put {} by {} min", if by_ms < 0 { "back" } else { "forward" }, by_ms.abs() / 60_000));
-        self.slip += by_ms;
-        self.set_clock(self.now());
-        for hub in 0..self.hubs.len() {
-            if self.hubs[hub].is_some() {
-                self.follow_clock(hub, by_ms).await;
-            }
-        }
-    }
-
-    async fn follow_clock(&self, hub: usize, by_ms: i64) {
-        if self.follows_clock && by_ms != 0 {
-            self.world.hub.store.follow_clock(&name(hub), by_ms).await.unwrap();
-        }
-    }
-
-    /// Nothing waits longer than the rules say.
-    async fn watch(&mut self) {
-        let due = self.world.hub.store.next_due(self.world.sink).await.unwrap();
-        let wait = due.map_or(0, |it| it - self.slip - self.now());
-        if wait > LONGEST && self.is_active() && self.hubs.iter().any(Option::is_some) && self.vendor.faults.is_empty() {
-            self.tell("something waits too long");
-            self.vendor.faults.push(format!("something waits longer than any rule says: {} min", wait / 60_000));
-        }
-    }
-
-    /// Every hub takes what is due.
-    async fn look(&mut self) {
-        for hub in 0..self.hubs.len() {
-            let Some(sender) = self.hubs[hub].clone().filter(|_| self.is_active()) else { continue };
-            let busy = self.calls.values().filter(|it| it.hub == hub && it.waits.is_some()).count();
-            let room = ROOM - i64::try_from(busy).unwrap();
-            if room <= 0 {
-                continue;
-            }
-            let lanes = self.world.hub.store.claim_lanes(self.world.sink, &name(hub), room, LEASE_MS).await.unwrap();
-            if !lanes.is_empty() {
-                sender.brake.release();
-            }
-            for lane in lanes {
-                let sender = Arc::clone(&sender);
-                self.go_on(hub, Box::pin(async move { sender.serve(lane).await })).await;
-            }
-        }
-        self.watch().await;
-    }
-
-    /// Drives one lane until it asks the vendor or ends.
-    async fn go_on(&mut self, hub: usize, mut served: Served) {
-        let desk = self.desk.clone();
-        let asked = poll_fn(|context| match served.as_mut().poll(context) {
-            Poll::Ready(ended) => Poll::Ready(Err(ended)),
-            Poll::Pending => desk.0.lock().unwrap().take().map_or(Poll::Pending, |it| Poll::Ready(Ok(it))),
-        })
-        .await;
-        match asked {
-            Err(ended) => ended.unwrap(),
-            Ok((command, sender)) => {
-                let fate = self.fate();
-                let (id, begun) = (self.next, self.now());
-                // Whoever waits gives up after a minute; what the vendor does, it does before.
-                let took = match fate {
-                    Fate::AnswerLost => 60_000,
-                    Fate::DoneLate => 20_000 + self.dice.below(39_000),
-                    _ => 20 + self.dice.below(8_000),
-                };
-                if fate.has_effect() {
-                    let at = begun + self.dice.below(took);
-                    self.plan(at, Happening::Effect(id));
-                }
-                self.next = self.next.max(id + 1);
-                self.calls.insert(id, Call { hub, command, fate, receipt: None, waits: Some((served, sender)) });
-                self.plan(begun + took, Happening::Answer(id));
-            }
-        }
-    }
-
-    fn fate(&mut self) -> Fate {
-        let (dice, coin) = (self.dice.below(100), self.dice.below(2) == 0);
-        let after_ms = coin.then(|| self.dice.below(600_000).unsigned_abs());
-        match (self.mood, dice) {
-            (Mood::Well, _) | (Mood::Flaky, 50..) | (Mood::Slow, 70..) | (Mood::Busy, 60..) | (Mood::Strict, 40..) => Fate::Done,
-            (Mood::Slow, 5..) => Fate::DoneLate,
-            (Mood::Slow, _) | (Mood::Flaky, 0..12) | (Mood::Down, 0..20) => Fate::AnswerLost,
-            (Mood::Flaky, 12..16) => Fate::CutOff,
-            (Mood::Flaky, 16..24) => Fate::Error { effect: coin },
-            (Mood::Flaky, 24..32) => Fate::Trap { effect: coin },
-            (Mood::Flaky, 32..36) => Fate::NoResult,
-            (Mood::Flaky, 36..38) => Fate::Unauthorised,
-            (Mood::Flaky | Mood::Busy, _) => Fate::Busy { after_ms },
-            (Mood::Down, _) => Fate::Error { effect: false },
-            (Mood::Strict, _) => Fate::Refused,
-        }
-    }
-
-    fn start(&mut self, hub: usize, seed: u64) {
-        let mut config = (*self.world.hub.config).clone();
-        config.name = name(hub);
-        let sender = Sender {
-            hub: crate::hub::Hub { config: Arc::new(config), ..self.world.hub.clone() },
-            id: self.world.sink,
-            carrier: self.desk.clone(),
-            random: Randomness::seeded(seed),
-            wake: Arc::new(Notify::new()),
-            brake: Brake::default(),
-            workers: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
-        self.hubs[hub] = Some(Arc::new(sender));
-    }
-
     async fn set_state(&self, state: &ConnectionState) {
         self.world.hub.store.set_connection_state(self.world.hub.workspace.id, self.world.sink, state).await.unwrap();
         self.world.hub.registry.refresh().await.unwrap();
@@ -464,8 +353,4 @@ impl Simulation {
     fn moment(&mut self) -> i64 {
         BEGIN + self.dice.below(DAYS)
     }
-}
-
-fn name(hub: usize) -> String {
-    format!("hub{hub}")
 }
