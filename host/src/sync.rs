@@ -130,7 +130,8 @@ impl Hub {
     }
 
     async fn plan_of(&self, running: &Running, lead: Lead, id: LeadId, fields: Extra) -> Result<CommandBody, OperationError> {
-        let upsert: LeadUpsert = upsert_of(self, &running.connection, lead, id, fields, false).await?;
+        let sources = self.store.sources(id).await?;
+        let upsert: LeadUpsert = upsert_of(self, &running.connection, id, (lead, &sources), fields, false).await?;
         Ok(CommandBody::LeadPlan(Box::new(upsert)))
     }
 }

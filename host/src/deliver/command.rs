@@ -7,7 +7,7 @@ use super::note;
 use crate::calls;
 use crate::hub::Hub;
 use crate::ids::{ConnectionId, LeadId, OutboxId, WorkspaceId};
-use crate::rules::conflict::{self, Writing};
+use crate::rules::conflict::{self, Sources, Writing};
 use crate::store::StoreError;
 use crate::store::connections::Connection;
 use crate::store::leads::InteractionEvent;
@@ -47,9 +47,7 @@ pub(super) async fn command(
     let mut told = None;
     let body = match &row.ask {
         Asked::Upsert(id) => {
-            // Before the lead: what it shows may be newer than the version that is said to be written, never older.
-            let sources = hub.store.sources(*id).await?;
-            let Some(lead) = hub.store.lead(row.workspace, *id).await? else { return gone("lead", id) };
+            let Some((lead, sources)) = hub.store.lead_and_sources(row.workspace, *id).await? else { return gone("lead", id) };
             let mapping = hub.mapping_of(connection).await?;
             let made = hub.mapped(mapping.as_deref(), row.workspace, *id, &lead).await?;
             for (field, reason) in &made.failed {
@@ -61,7 +59,7 @@ pub(super) async fn command(
             let of = Sink { id: connection, workspace: row.workspace, new_record: own };
             let writing = Writing { fields: conflict::told(&lead), version: conflict::version(&sources), retried, before: None };
             told = Some(Told { lead: *id, workspace: row.workspace, writing });
-            let upsert = upsert_of(hub, of, lead, *id, made.values, retried).await?;
+            let upsert = upsert_of(hub, of, *id, (lead, &sources), made.values, retried).await?;
             (CommandBody::LeadUpsert(Box::new(upsert)), ("lead", id.to_string()))
         }
         Asked::Add(id) => {
@@ -110,12 +108,12 @@ impl From<&Connection> for Sink {
     }
 }
 
-/// The payload of `lead.upsert` and of `lead.plan`, so that both are about the same.
+/// The payload of `lead.upsert` and of `lead.plan`, so that both are about the same: of a lead, and of what was said of it at the same moment.
 pub(crate) async fn upsert_of(
     hub: &Hub,
     sink: impl Into<Sink>,
-    lead: Lead,
     id: LeadId,
+    (lead, sources): (Lead, &Sources),
     fields: Extra,
     retried: bool,
 ) -> Result<LeadUpsert, StoreError> {
@@ -129,7 +127,6 @@ pub(crate) async fn upsert_of(
     // A command line has no registry.
     let own = if remote_id.is_none() && retried && hub.store.gave_up_record(sink.id, id).await? { Some(NewRecord::Always) } else { None };
     let new_record = own.or(sink.new_record).or(settings).unwrap_or(hub.workspace.settings.new_record);
-    let sources = hub.store.sources(id).await?;
     let overruled = sources.get(&sink.id.to_string()).map(|it| conflict::overruled(&it.says, &conflict::told(&lead))).unwrap_or_default();
     let settled = overruled.into_iter().map(|it| it.as_str().to_owned()).collect();
     Ok(LeadUpsert { lead, remote_id, known, new_record, fields, settled, retried })

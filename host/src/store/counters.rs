@@ -36,15 +36,15 @@ pub struct Sums {
     pub outbox_dead: i64,
 }
 
-/// Which of the outbox's sums a row moves to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+/// How many rows of the outbox ended; less than zero: they wait again, or ended otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ends {
     /// Carried out.
-    Delivered,
+    pub delivered: i64,
     /// Made unnecessary by a later row.
-    Superseded,
+    pub superseded: i64,
     /// Given up.
-    Dead,
+    pub dead: i64,
 }
 
 /// Queues what a batch counted. The row stays locked from the write to the commit.
@@ -64,24 +64,17 @@ pub(super) fn add(tx: &mut Tx, counted: &BTreeMap<ConnectionId, Counted>, shard:
     tx.queue(sql, &[Text, Int, Int, Int, Int, Int, Int, Int, Int, Int], rows.collect());
 }
 
-/// Counts how rows of the outbox ended.
-pub(super) async fn ended(tx: &mut Tx, connection: ConnectionId, ended: Ended, count: i64, shard: i64) -> sqlx::Result<()> {
-    let sql = match ended {
-        Ended::Delivered => {
-            "insert into counters (connection_id, shard, delivered) values ($1, $2, $3) \
-             on conflict (connection_id, shard) do update set delivered = counters.delivered + excluded.delivered"
-        }
-        Ended::Superseded => {
-            "insert into counters (connection_id, shard, superseded) values ($1, $2, $3) \
-             on conflict (connection_id, shard) do update set superseded = counters.superseded + excluded.superseded"
-        }
-        Ended::Dead => {
-            "insert into counters (connection_id, shard, outbox_dead) values ($1, $2, $3) \
-             on conflict (connection_id, shard) do update set outbox_dead = counters.outbox_dead + excluded.outbox_dead"
-        }
-    };
-    tx.execute(sql, vec![connection.into(), shard.into(), count.into()]).await?;
-    Ok(())
+/// Queues how rows of the outbox ended.
+pub(super) fn ended(tx: &mut Tx, ended: &BTreeMap<ConnectionId, Ends>, shard: i64) {
+    let counted = ended.iter().filter(|(_, it)| **it != Ends::default());
+    let rows =
+        counted.map(|(connection, it)| vec![(*connection).into(), shard.into(), it.delivered.into(), it.superseded.into(), it.dead.into()]);
+    let sql = "with k(connection_id, shard, delivered, superseded, outbox_dead) as ({rows}) \
+               insert into counters (connection_id, shard, delivered, superseded, outbox_dead) \
+               select connection_id, shard, delivered, superseded, outbox_dead from k where true \
+               on conflict (connection_id, shard) do update set delivered = counters.delivered + excluded.delivered, \
+               superseded = counters.superseded + excluded.superseded, outbox_dead = counters.outbox_dead + excluded.outbox_dead";
+    tx.queue(sql, &[Text, Int, Int, Int, Int], rows.collect());
 }
 
 /// Moves one delivery from dead to what it became when it was redriven.

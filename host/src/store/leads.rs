@@ -132,7 +132,7 @@ impl Sources {
     }
 }
 
-const LEAD: &str = "l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, \
+pub(super) const LEAD: &str = "l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, \
                     l.next_contact_at, l.qualification, l.temperature, l.tags, l.channel, l.connection_id, l.source, l.created_at, l.updated_at, \
                     coalesce(c.merged_into, c.id)";
 
@@ -181,7 +181,8 @@ impl Store {
         self.with_people(workspace, rows).await
     }
 
-    async fn with_people(&self, workspace: WorkspaceId, rows: Vec<Record>) -> Result<Vec<Lead>, StoreError> {
+    /// Leads, whose rows are [`LEAD`] and perhaps more, with their people.
+    pub(super) async fn with_people(&self, workspace: WorkspaceId, rows: Vec<Record>) -> Result<Vec<Lead>, StoreError> {
         let people = rows.iter().map(|it| it.id(18)).collect::<sqlx::Result<Vec<ContactId>>>()?;
         let contacts: HashMap<String, Contact> =
             self.contacts_by_id(workspace, &people).await?.into_iter().map(|it| (it.id.clone(), it)).collect();

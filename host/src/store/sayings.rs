@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use patchbay_schemas::{RecordFields, Timestamp};
+use patchbay_schemas::{Lead, RecordFields, Timestamp};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::db::LookUp;
 use super::db::Type::Text;
 use super::ingest::{LEAD_STATE, lead_state};
+use super::leads::LEAD;
 use super::outbox::Told;
 use super::{Record, Store, StoreError, Tx};
-use crate::ids::{ConnectionId, LeadId};
+use crate::ids::{ConnectionId, LeadId, WorkspaceId};
 use crate::rules::conflict::{Field, HUB, Sayings, Source, Sources, agree, decide, shown, wrote};
 use crate::rules::ingest::{Known, LeadState};
 
@@ -45,6 +46,24 @@ impl Store {
         }
         all.sort_by(|a, b| a.field.cmp(&b.field).then(b.at.cmp(&a.at)).then_with(|| a.source.cmp(&b.source)));
         Ok(all)
+    }
+
+    /// A lead with its person, and what each source says of it, at one moment: what is written shows every word that it is said to know, and what
+    /// is said to be overruled is not what it shows.
+    pub async fn lead_and_sources(&self, workspace: WorkspaceId, id: LeadId) -> Result<Option<(Lead, Sources)>, StoreError> {
+        let sql = format!(
+            "select {LEAD}, s.source, coalesce(x.connector, s.source), s.says from leads l join contacts c on c.id = l.contact_id \
+             left join lead_sayings s on s.lead_id = l.id left join connections x on x.id = s.source where l.workspace_id = $1 and l.id = $2"
+        );
+        let mut rows = self.db.fetch(&sql, vec![workspace.into(), id.into()]).await?;
+        let mut sources = Sources::new();
+        for row in &rows {
+            if let Some(source) = row.opt_text(19)? {
+                sources.insert(source, Source { connector: row.text(20)?, says: row.json(21)? });
+            }
+        }
+        rows.truncate(1);
+        Ok(self.with_people(workspace, rows).await?.into_iter().next().map(|lead| (lead, sources)))
     }
 
     /// What each source says of a lead, as far as it was heard or written.
@@ -87,11 +106,8 @@ pub(super) async fn load(tx: &mut Tx, leads: impl Iterator<Item = LeadId>, known
     Ok(())
 }
 
-/// Writes what sources say from now on.
+/// Queues what sources say from now on.
 pub(super) fn write(tx: &mut Tx, sayings: BTreeMap<(LeadId, String), Sayings>) {
-    if sayings.is_empty() {
-        return;
-    }
     let rows = sayings.into_iter().map(|((lead, source), says)| {
         let says = serde_json::to_string(&says).expect("fields by name are JSON");
         vec![lead.into(), source.into(), says.into()]
@@ -117,16 +133,15 @@ pub(super) async fn write_decision(
     Ok(())
 }
 
-/// Notes what a sink's record shows of a lead, whose row is ours. False: it is not certain, or the lead shows something else by now.
-pub(super) async fn write_told(tx: &mut Tx, sink: ConnectionId, told: &Told) -> sqlx::Result<bool> {
+/// What a sink says of a lead, whose row is ours, once its record shows what it was told; none: as before. False: that is not certain, or the lead
+/// shows something else by now.
+pub(super) async fn told(tx: &mut Tx, sink: ConnectionId, told: &Told) -> sqlx::Result<(Option<Sayings>, bool)> {
     let sql = format!("select {LEAD_STATE}, s.says from leads left join lead_sayings s on s.lead_id = id and s.source = $2 where id = $1");
     // An erased lead is nobody's any more.
-    let Some(row) = tx.fetch(&sql, vec![told.lead.into(), sink.into()]).await?.into_iter().next() else { return Ok(true) };
+    let Some(row) = tx.fetch(&sql, vec![told.lead.into(), sink.into()]).await?.into_iter().next() else { return Ok((None, true)) };
     let before: Sayings = if row.opt_text(13)?.is_some() { row.json(13)? } else { Sayings::new() };
     let mut after = before.clone();
     let is_certain = wrote(&mut after, &told.writing);
-    if after != before {
-        write(tx, BTreeMap::from([((told.lead, sink.to_string()), after)]));
-    }
-    Ok(is_certain && agree(&told.writing.fields, &shown(&lead_state(&row, 0)?.1)))
+    let agrees = is_certain && agree(&told.writing.fields, &shown(&lead_state(&row, 0)?.1));
+    Ok((Some(after).filter(|it| *it != before), agrees))
 }

@@ -115,6 +115,8 @@ impl Db {
         let read = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE)
+            // Else each read would be two ways to sqlx's thread and back.
+            .test_before_acquire(false)
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options.pragma("cache_size", "-4000").pragma("query_only", "on"));
         Ok(Self::Sqlite { write, read, file: PathBuf::from(path) })

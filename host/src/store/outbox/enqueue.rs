@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Lane;
 use crate::ids::{ConnectionId, ConversationId, OutboxId, WorkspaceId};
 use crate::rules::ingest::{Ask, CheckedEvent, Context, Counted, Intake, NewMessage, NewOutbox, Origin, Reading, Way};
-use crate::store::counters::{self, Ended};
+use crate::store::counters::{self, Ends};
 use crate::store::db::Type::{Int, Text};
 use crate::store::{Store, StoreError, Tx, Value};
 
@@ -240,7 +240,7 @@ impl Store {
         open_lanes(&mut tx, vec![vec![connection.into(), lane.as_str().into(), now.into(), 1.into()]]);
         let sql = "update lanes set due_at = $3 where connection_id = $1 and lane = $2";
         tx.execute(sql, vec![connection.into(), lane.into(), now.into()]).await?;
-        counters::ended(&mut tx, connection, Ended::Dead, -1, 0).await?;
+        counters::ended(&mut tx, &BTreeMap::from([(connection, Ends { dead: -1, ..Ends::default() })]), 0);
         tx.commit().await?;
         Ok(true)
     }

@@ -1,9 +1,13 @@
 //! How rows of the outbox end, and what becomes of their lanes.
 
-use super::{End, Lane, Reference, Release, Told, Tried};
-use crate::ids::{AttemptId, ConnectionId};
-use crate::store::counters::{self, Ended};
-use crate::store::{Store, StoreError, Tx, sayings};
+use std::collections::BTreeMap;
+
+use super::{End, Lane, Reference, Release, Tried};
+use crate::ids::{AttemptId, ConnectionId, LeadId};
+use crate::rules::conflict::Sayings;
+use crate::store::counters::{self, Ends};
+use crate::store::db::Type::{Int, Text};
+use crate::store::{Store, StoreError, Tx, Value, sayings};
 
 /// Gives a lane back.
 const FREE: &str = "update lanes set lease_until = 0, lease_token = null, due_at = $3 where connection_id = $1 and lane = $2";
@@ -24,64 +28,44 @@ impl Store {
         if tx.fetch(&sql, vec![lane.connection.into(), lane.lane.as_str().into(), lane.token.as_str().into()]).await?.is_empty() {
             return Ok(false);
         }
-        let mut sums = [(Ended::Delivered, 0), (Ended::Superseded, 0), (Ended::Dead, 0)];
+        let mut written = Written::default();
         for it in tried {
-            if let Some(ended) = self.write_try(&mut tx, lane, it, now).await? {
-                sums.iter_mut().filter(|(kind, _)| *kind == ended).for_each(|(_, count)| *count += 1);
-            }
+            self.end(&mut tx, lane, it, now, &mut written).await?;
         }
         self.release(&mut tx, lane, release, now).await?;
-        for (ended, count) in sums.into_iter().filter(|(_, count)| *count > 0) {
-            counters::ended(&mut tx, lane.connection, ended, count, shard).await?;
-        }
+        // Last, so that all of it goes with the commit.
+        written.queue(&mut tx, lane.connection, shard);
         tx.commit().await?;
         Ok(true)
     }
 
-    async fn write_try(&self, tx: &mut Tx, lane: &Lane, tried: &Tried, now: i64) -> Result<Option<Ended>, StoreError> {
-        let (state, reason, ended) = match &tried.end {
-            End::Delivered { reference, told } => {
-                if let Some(reference) = reference {
-                    put_reference(tx, lane.connection, reference, now).await?;
-                }
-                if let Some(told) = told {
-                    self.write_told(tx, lane, told).await?;
-                }
-                ("delivered", None, Some(Ended::Delivered))
-            }
-            End::Superseded => ("superseded", None, Some(Ended::Superseded)),
-            End::Failed { reason, .. } => ("pending", Some(reason.clone()), None),
-            End::Dead { reason } => ("dead", Some(reason.clone()), Some(Ended::Dead)),
-        };
+    /// Ends a row, and notes what its try left behind.
+    async fn end(&self, tx: &mut Tx, lane: &Lane, tried: &Tried, now: i64, written: &mut Written) -> Result<(), StoreError> {
+        let Outcome { state, result, reason, failures } = outcome(&tried.end, &mut written.ends);
         let sql = "update outbox set state = $2, reason = $3, attempts = attempts + $4, finished_at = $5, failures = coalesce($6, failures) \
                    where id = $1 and state = 'pending'";
-        let attempts = i64::from(!matches!(tried.end, End::Superseded));
-        let finished = ended.map(|_| now);
-        let failures = if let End::Failed { failures, .. } = &tried.end { Some(*failures) } else { None };
-        let values = vec![tried.id.into(), state.into(), reason.clone().into(), attempts.into(), finished.into(), failures.into()];
+        let (attempts, finished) = (i64::from(result.is_some()), (state != "pending").then_some(now));
+        let values = vec![tried.id.into(), state.into(), reason.into(), attempts.into(), finished.into(), failures.into()];
         if tx.execute(sql, values).await? != 1 {
             return Err(StoreError::Gone("the row of the outbox"));
         }
-        let result = match &tried.end {
-            End::Superseded => return Ok(ended),
-            End::Delivered { .. } => "delivered",
-            End::Failed { verdict, .. } => verdict,
-            End::Dead { .. } => "dead",
-        };
-        let (code, message) =
-            reason.as_deref().map_or((None, None), |it| it.split_once(": ").map_or((Some(it), None), |(a, b)| (Some(a), Some(b))));
-        let sql = "insert into attempts (id, outbox_id, at, took_ms, result, code, message) values ($1, $2, $3, $4, $5, $6, $7)";
-        let id: AttemptId = self.ids.next();
-        let values = vec![id.into(), tried.id.into(), tried.at.into(), tried.took_ms.into(), result.into(), code.into(), message.into()];
-        tx.execute(sql, values).await?;
-        Ok(ended)
-    }
-
-    /// Notes what the sink's record shows. Where that is not certain, or the lead shows something else by now, it is written again: the sink itself may
-    /// have changed it, and nobody asked it then.
-    async fn write_told(&self, tx: &mut Tx, lane: &Lane, told: &Told) -> Result<(), StoreError> {
-        if !sayings::write_told(tx, lane.connection, told).await? {
-            self.upsert_first(tx, lane, told.workspace).await?;
+        if let Some(result) = result {
+            let (code, message) =
+                reason.map_or((None, None), |it| it.split_once(": ").map_or((Some(it), None), |(a, b)| (Some(a), Some(b))));
+            let id: AttemptId = self.ids.next();
+            let values = [id.into(), tried.id.into(), tried.at.into(), tried.took_ms.into(), result.into(), code.into(), message.into()];
+            written.attempts.push(values.into());
+        }
+        if let End::Delivered { reference, told } = &tried.end {
+            written.references.extend(reference.as_ref().map(|it| row(lane.connection, it, now)));
+            if let Some(told) = told {
+                let (says, agrees) = sayings::told(tx, lane.connection, told).await?;
+                written.sayings.extend(says.map(|it| ((told.lead, lane.connection.to_string()), it)));
+                // The sink itself may have changed it, and nobody asked it then.
+                if !agrees {
+                    self.upsert_first(tx, lane, told.workspace).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -119,18 +103,64 @@ impl Store {
     }
 }
 
-async fn put_reference(tx: &mut Tx, connection: ConnectionId, it: &Reference, now: i64) -> sqlx::Result<()> {
-    let sql = "insert into external_refs (connection_id, kind, local_id, remote_id, details, created_at) values ($1, $2, $3, $4, $5, $6) \
-               on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, details = excluded.details, written = 1, \
-               created_at = case when external_refs.remote_id = excluded.remote_id then external_refs.created_at else excluded.created_at end";
-    let values = vec![
-        connection.into(),
-        it.kind.into(),
-        it.local.as_str().into(),
-        it.remote.as_str().into(),
-        it.details.as_str().into(),
-        now.into(),
-    ];
-    tx.execute(sql, values).await?;
-    Ok(())
+/// How a row ended, as it is written down.
+struct Outcome<'a> {
+    state: &'static str,
+    /// Of the try; none: nothing was tried.
+    result: Option<&'static str>,
+    /// `code: message`
+    reason: Option<&'a str>,
+    /// None: as before.
+    failures: Option<i64>,
+}
+
+fn outcome<'a>(end: &'a End, ends: &mut Ends) -> Outcome<'a> {
+    let over = |state, result, reason| Outcome { state, result, reason, failures: None };
+    match end {
+        End::Delivered { .. } => {
+            ends.delivered += 1;
+            over("delivered", Some("delivered"), None)
+        }
+        End::Superseded => {
+            ends.superseded += 1;
+            over("superseded", None, None)
+        }
+        End::Failed { verdict, failures, reason } => {
+            Outcome { state: "pending", result: Some(verdict), reason: Some(reason), failures: Some(*failures) }
+        }
+        End::Dead { reason } => {
+            ends.dead += 1;
+            over("dead", Some("dead"), Some(reason))
+        }
+    }
+}
+
+/// What tries left behind, beside their rows and their lane.
+#[derive(Default)]
+struct Written {
+    ends: Ends,
+    attempts: Vec<Vec<Value>>,
+    references: Vec<Vec<Value>>,
+    sayings: BTreeMap<(LeadId, String), Sayings>,
+}
+
+impl Written {
+    /// Also what has no rows, so that the text is the same every time.
+    fn queue(self, tx: &mut Tx, connection: ConnectionId, shard: i64) {
+        let sql = "insert into attempts (id, outbox_id, at, took_ms, result, code, message) {rows}";
+        tx.queue(sql, &[Text, Text, Int, Int, Text, Text, Text], self.attempts);
+        let sql = "with k(connection_id, kind, local_id, remote_id, details, created_at) as ({rows}) \
+                   insert into external_refs (connection_id, kind, local_id, remote_id, details, created_at) \
+                   select connection_id, kind, local_id, remote_id, details, created_at from k where true \
+                   on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, details = excluded.details, written = 1, \
+                   created_at = case when external_refs.remote_id = excluded.remote_id then external_refs.created_at else excluded.created_at end";
+        tx.queue(sql, &[Text, Text, Text, Text, Text, Int], self.references);
+        sayings::write(tx, self.sayings);
+        counters::ended(tx, &BTreeMap::from([(connection, self.ends)]), shard);
+    }
+}
+
+fn row(connection: ConnectionId, it: &Reference, now: i64) -> Vec<Value> {
+    let place = [connection.into(), it.kind.into(), it.local.as_str().into()];
+    place.into_iter().chain([it.remote.as_str().into(), it.details.as_str().into(), now.into()]).collect()
 }

@@ -118,10 +118,14 @@ impl Store {
 
     /// When the next lane of a connection is due, and its vendor may be asked, milliseconds since 1970 UTC.
     pub async fn next_due(&self, connection: ConnectionId) -> Result<Option<i64>, StoreError> {
-        let sql = "select min(case when due_at > lease_until then due_at else lease_until end), \
-                   (select until from holds where connection_id = $1) from lanes where connection_id = $1";
+        // The first one that nobody serves, and those before it, which are all served: so it costs the same however many wait.
+        let sql = "with free(due_at) as (select due_at from lanes where connection_id = $1 and lease_until <= due_at order by due_at limit 1), \
+                   served(until) as (select min(lease_until) from lanes where connection_id = $1 and lease_until > due_at \
+                   and due_at <= coalesce((select due_at from free), 9223372036854775807)) \
+                   select (select due_at from free), (select until from served), (select until from holds where connection_id = $1)";
         let Some(row) = self.db.fetch_optional(sql, vec![connection.into()]).await? else { return Ok(None) };
-        Ok(row.opt_int(0)?.max(row.opt_int(0)?.and(row.opt_int(1)?)))
+        let due = [row.opt_int(0)?, row.opt_int(1)?].into_iter().flatten().min();
+        Ok(due.max(due.and(row.opt_int(2)?)))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::committer::PEOPLE_SHARD;
 use crate::ids::{AuditId, ConnectionId, ContactId, DeliveryId, EventId, WorkspaceId};
 use crate::rules::ingest::Outcome;
 use crate::store::audit::note_erasure;
-use crate::store::counters::{self, Ended};
+use crate::store::counters::{self, Ends};
 use crate::store::{Store, StoreError, Tx, Value};
 
 /// What stands in the place of what was erased.
@@ -160,17 +160,14 @@ fn summary(owned: &Owned, scanned: &Scanned) -> Erasure {
 
 /// What was asked of vendors stays counted, and says nothing any more. What waits, or was given up, is superseded: there is nothing to do.
 async fn empty_commands(tx: &mut Tx, workspace: WorkspaceId, owned: &Owned, now: i64) -> sqlx::Result<()> {
-    let mut moved: BTreeMap<(ConnectionId, bool), i64> = BTreeMap::new();
+    let mut moved: BTreeMap<ConnectionId, Ends> = BTreeMap::new();
     let sql = "select connection_id, state from outbox where id in ({list}) and state in ('pending', 'dead')";
     for row in by_chunks(tx, sql, &owned.commands).await? {
-        *moved.entry((row.id(0)?, row.text(1)? == "dead")).or_default() += 1;
+        let ends = moved.entry(row.id(0)?).or_default();
+        ends.superseded += 1;
+        ends.dead -= i64::from(row.text(1)? == "dead");
     }
-    for ((connection, dead), count) in moved {
-        counters::ended(tx, connection, Ended::Superseded, count, PEOPLE_SHARD).await?;
-        if dead {
-            counters::ended(tx, connection, Ended::Dead, -count, PEOPLE_SHARD).await?;
-        }
-    }
+    counters::ended(tx, &moved, PEOPLE_SHARD);
     let sql = format!(
         "update outbox set payload = case when payload is null then null else '{{}}' end, reason = null, \
          finished_at = coalesce(finished_at, {now}), state = case when state in ('pending', 'dead') then 'superseded' else state end \
