@@ -1,15 +1,17 @@
 //! What the hub can do on this machine, as ratios within one run.
 //!
 //! `cargo bench -p patchbay-tests` measures on SQLite, and on PostgreSQL too where `PATCHBAY_POSTGRES_URL` is set. Words after `--`
-//! choose parts: `plugin languages store batches path pace growth start many`. The load generator runs on the same cores as the hub.
+//! choose parts: `plugin languages store batches path pace growth outbox start many`. The load generator runs on the same cores as the hub.
 
 mod growth;
 mod languages;
 mod load;
 mod many;
+mod outbox;
 mod path;
 mod plugin;
 mod process;
+mod sink;
 mod start;
 mod store;
 mod world;
@@ -47,6 +49,9 @@ fn main() {
         }
         if wanted("growth") {
             growth::measure(database);
+        }
+        if wanted("outbox") {
+            outbox::measure(database);
         }
     }
     if wanted("start") {
