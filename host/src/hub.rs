@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use patchbay_schemas::Timestamp;
-
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -11,7 +9,7 @@ use crate::keys::{KeyError, Keyring};
 use crate::plugin::{CompileCache, Runtime};
 use crate::registry::Registry;
 use crate::secrets::SecretError;
-use crate::store::connections::Connection;
+use crate::store::connections::{Asking, Connection};
 use crate::store::workspaces::Workspace;
 use crate::store::{Store, StoreError};
 
@@ -74,10 +72,10 @@ impl Hub {
         Self { author: author.to_string().into(), ..self.clone() }
     }
 
-    /// A vendor that was asked at `asked_at` refused the credential: the connection waits for a new one, unless another is there by now.
-    pub(crate) async fn credential_refused(&self, connection: &Connection, asked_at: Timestamp, reason: &str) -> Result<(), StoreError> {
+    /// A vendor refused the credential: the connection waits for a new one, unless another is there by now.
+    pub(crate) async fn credential_refused(&self, connection: &Connection, asked: Asking, reason: &str) -> Result<(), StoreError> {
         let id = connection.id;
-        if self.store.break_connection(connection, asked_at, reason).await? {
+        if self.store.break_connection(connection, asked, reason).await? {
             tracing::error!(connection.id = %id, "the vendor refused the credential: the connection waits for a new one");
         } else {
             tracing::info!(connection.id = %id, "the vendor refused a credential that is replaced by now");

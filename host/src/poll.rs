@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_schemas::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +25,7 @@ use crate::rules::breaker::{Health, Hold, LONGEST_HOLD_MS, Why};
 use crate::rules::ingest::{Cursor, Feed, Intake, Reading, Way};
 use crate::rules::retry::Backoff;
 use crate::store::StoreError;
+use crate::store::connections::Asking;
 
 /// How failed questions are repeated: soon, and for ever.
 const BACKOFF: Backoff = Backoff { first_ms: 1_000, longest_ms: 300_000, tries: i64::MAX };
@@ -160,7 +160,7 @@ impl Poller {
             self.wait_for_vendor().await;
             let now = Instant::now();
             if now >= news.at {
-                let asked_at = self.hub.store.clock.now();
+                let asked = self.running.asking(self.hub.store.clock.now());
                 let wait = match self.ask().await {
                     Ok(more) => {
                         news.failures = 0;
@@ -177,7 +177,7 @@ impl Poller {
                         let reason = self.running.instances.surroundings().redact(&error.to_string());
                         tracing::warn!(connection.id = %id, failures = news.failures, error = %reason, "a vendor could not be asked");
                         if matches!(verdict(&error), Some(Retry::Reauthorise)) {
-                            return self.give_up(asked_at, reason).await;
+                            return self.give_up(asked, reason).await;
                         }
                         self.wait_after(&error, news.failures, &reason).await
                     }
@@ -264,9 +264,9 @@ impl Poller {
         Ok(more)
     }
 
-    async fn give_up(&self, asked_at: Timestamp, reason: String) {
+    async fn give_up(&self, asked: Asking, reason: String) {
         let id = self.running.connection.id;
-        if let Err(error) = self.hub.credential_refused(&self.running.connection, asked_at, &reason).await {
+        if let Err(error) = self.hub.credential_refused(&self.running.connection, asked, &reason).await {
             tracing::error!(connection.id = %id, error = %error, "a broken connection could not be marked");
         }
     }

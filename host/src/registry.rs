@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use patchbay_schemas::Timestamp;
+
 use self::versions::Versions;
 use crate::audit::{Ledger, Uses};
 use crate::catalogue::{Catalogue, CatalogueError};
@@ -25,7 +27,7 @@ use crate::rules::mapping::Mapping;
 use crate::rules::quarantine::{Change, Quarantine, QuarantineRule};
 use crate::secrets::{SecretError, SecretValue};
 use crate::setup;
-use crate::store::connections::{Connection, ConnectionState};
+use crate::store::connections::{Asking, Connection, ConnectionState};
 use crate::store::quarantines::Quarantined;
 use crate::store::{Store, StoreError};
 use patchbay_schemas::Manifest;
@@ -43,6 +45,14 @@ pub struct Running {
     pub instances: Instances,
     /// Its field mapping; none: the connector decides alone what it writes where.
     pub mapping: Option<Arc<Mapping>>,
+}
+
+impl Running {
+    /// What is known when its vendor is asked something.
+    #[must_use]
+    pub fn asking(&self, at: Timestamp) -> Asking {
+        Asking { at, token: self.instances.surroundings().tokens.as_ref().map_or(0, |it| it.generation()) }
+    }
 }
 
 /// A connection's secrets by property name, composed ones too.

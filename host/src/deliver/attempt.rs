@@ -12,6 +12,7 @@ use crate::plugin::{CallError, Command, Limit, Retry};
 use crate::registry::Running;
 use crate::rules::breaker::Health;
 use crate::store::StoreError;
+use crate::store::connections::Asking;
 use crate::store::outbox::{Asked, End, Lane, Reference, Release, Tried, Waiting};
 
 /// The code by which a connector says that the record which it was given is not there any more.
@@ -43,6 +44,7 @@ impl<C: Carry> Sender<C> {
     pub(super) async fn attempt(&self, running: &Running, lane: &Lane, row: &Waiting) -> Result<Done, StoreError> {
         let hub = &self.hub;
         let (at, started) = (hub.store.clock.now_ms(), Instant::now());
+        let asking = running.asking(timestamp(at));
         let done = |end: End, release, health, reason| {
             let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
             Done { tried: Tried { id: row.id, at, took_ms, end }, release, health, reason }
@@ -116,7 +118,7 @@ impl<C: Carry> Sender<C> {
             }
         };
         metrics::counter!("patchbay_commands_total", "connection" => connection, "result" => "failed").increment(1);
-        let (end, release) = self.judge(running, lane, row, &said, at).await?;
+        let (end, release) = self.judge(running, lane, row, &said, asking).await?;
         Ok(done(end, release, said.health, said.reason))
     }
 
@@ -126,7 +128,7 @@ impl<C: Carry> Sender<C> {
         lane: &Lane,
         row: &Waiting,
         said: &Said,
-        at: i64,
+        asking: Asking,
     ) -> Result<(End, Option<Release>), StoreError> {
         let hub = &self.hub;
         let backoff = running.delivery(hub).backoff;
@@ -140,7 +142,7 @@ impl<C: Carry> Sender<C> {
             Retry::AfterMs(_) => waits("after"),
             Retry::Later if lane.probe.is_some() && said.health == Health::Down => waits("later"),
             Retry::Reauthorise => {
-                hub.credential_refused(&running.connection, timestamp(at), &reason).await?;
+                hub.credential_refused(&running.connection, asking, &reason).await?;
                 // At once, or the vendor would be asked with it again and again until somebody looks.
                 hub.registry.refresh().await?;
                 waits("reauthorise")

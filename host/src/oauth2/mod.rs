@@ -239,6 +239,11 @@ impl TokenKeeper {
         }
     }
 
+    /// Which token is at hand: each that was got has a higher number; 0: none yet.
+    pub fn generation(&self) -> i64 {
+        self.at_hand().map_or(0, |it| it.generation)
+    }
+
     /// What must not stand in any text: the tokens of now and of just before.
     pub fn known(&self) -> impl Iterator<Item = SecretValue> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner).clone();

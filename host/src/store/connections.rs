@@ -73,6 +73,16 @@ impl ConnectionState {
 
 const COLUMNS: &str = "id, workspace_id, connector, name, state, reason, config, networks, delivery, cursor, created_at, updated_at";
 
+/// What is known when a vendor is asked something.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking {
+    /// When.
+    pub at: Timestamp,
+    /// The number of the access token at hand; 0: there is none, or the connection has another credential. Times would not do: a token is there
+    /// when it is committed, which may be long after it was given.
+    pub token: i64,
+}
+
 impl Store {
     /// Makes a connection with its sealed secrets. `author`: who does so.
     pub async fn create_connection(
@@ -179,14 +189,14 @@ impl Store {
     }
 
     /// Marks a connection as broken whose vendor refused the credential, unless that one is replaced by now: the connection was changed or paused
-    /// since it was read as `seen`, or somebody authorised it after `since`, when the vendor was asked. False: it is.
-    pub async fn break_connection(&self, seen: &Connection, since: Timestamp, reason: &str) -> Result<bool, StoreError> {
+    /// since it was read as `seen`, or there is another access token, and not because this very refusal had one got. False: it is.
+    pub async fn break_connection(&self, seen: &Connection, asked: Asking, reason: &str) -> Result<bool, StoreError> {
         let now = self.clock.now_ms();
         let mut tx = self.db.begin().await?;
         let revision = next_revision(&mut tx).await?;
         let sql = "update connections set state = 'broken', reason = $4, revision = $5, updated_at = $6 \
                    where workspace_id = $1 and id = $2 and updated_at = $3 and state in ('active', 'broken') \
-                   and not exists (select 1 from authorisations where connection_id = $2 and granted_at >= $7 and coalesce(forced_at, 0) < $7)";
+                   and not exists (select 1 from authorisations where connection_id = $2 and generation > $7 and coalesce(forced_at, 0) < $8)";
         let values = vec![
             seen.workspace.into(),
             seen.id.into(),
@@ -194,7 +204,8 @@ impl Store {
             reason.into(),
             revision.into(),
             now.into(),
-            since.as_millisecond().into(),
+            asked.token.into(),
+            asked.at.as_millisecond().into(),
         ];
         let touched = tx.execute(sql, values).await?;
         tx.commit().await?;

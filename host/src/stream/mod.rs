@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use patchbay_schemas::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +25,7 @@ use crate::ids::ConnectionId;
 use crate::registry::Running;
 use crate::rules::breaker::LONGEST_HOLD_MS;
 use crate::rules::retry::Backoff;
+use crate::store::connections::Asking;
 
 /// How attempts to connect are repeated: soon, and for ever.
 const BACKOFF: Backoff = Backoff { first_ms: 1_000, longest_ms: 60_000, tries: i64::MAX };
@@ -153,10 +153,10 @@ impl Streamer {
         let id = self.running.connection.id;
         let mut failures = 0;
         while !self.stop.is_cancelled() {
-            let (begun, asked_at) = (Instant::now(), self.hub.store.clock.now());
+            let (begun, asked) = (Instant::now(), self.running.asking(self.hub.store.clock.now()));
             let (reason, wait_ms) = match session::run(self).await {
                 Ended::Stopped => return,
-                Ended::Unauthorised(reason) => return self.give_up(asked_at, reason).await,
+                Ended::Unauthorised(reason) => return self.give_up(asked, reason).await,
                 Ended::Lost { reason, wait_ms } => (reason, wait_ms),
             };
             failures = if begun.elapsed() < STEADY { failures + 1 } else { 1 };
@@ -193,11 +193,11 @@ impl Streamer {
         }
     }
 
-    async fn give_up(&self, asked_at: Timestamp, reason: String) {
+    async fn give_up(&self, asked: Asking, reason: String) {
         let id = self.running.connection.id;
         let reason = self.running.instances.surroundings().redact(&reason);
         self.note(self.hub.store.stream_lost(id, &self.lease, &reason).await);
-        if let Err(error) = self.hub.credential_refused(&self.running.connection, asked_at, &reason).await {
+        if let Err(error) = self.hub.credential_refused(&self.running.connection, asked, &reason).await {
             tracing::error!(connection.id = %id, error = %error, "a broken connection could not be marked");
         }
     }

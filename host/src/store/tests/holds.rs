@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::timestamp;
 use crate::rules::breaker::{Hold, Why};
 use crate::store::authorisations::NewTokens;
+use crate::store::connections::Asking;
 
 /// A time that only the test moves.
 pub(super) fn still(world: &mut World) -> Arc<AtomicI64> {
@@ -168,26 +169,27 @@ fn a_refused_credential_breaks_a_connection_unless_another_is_there_by_now() {
         let tokens = |after| NewTokens { after, expires_at: None, due_at: i64::MAX, config: None };
         let later = || timestamp(time.fetch_add(1_000, Ordering::Relaxed) + 1_000);
 
-        // Somebody authorised it while the vendor was being asked without a token.
-        let (seen, asked_at) = (state().await, later());
-        later();
+        let asking = |at, token| Asking { at, token };
+
+        // Somebody authorised it while the vendor was being asked without a token, and the token, given before that, was committed after it.
+        let seen = state().await;
         store.lease_authorisation(id, "hub", 1_000, false).await.unwrap().unwrap();
         store.put_tokens(id, "hub", &tokens(0), &BTreeMap::new()).await.unwrap();
-        assert!(!store.break_connection(&seen, asked_at, "oauth2.not_authorised").await.unwrap());
+        assert!(!store.break_connection(&seen, asking(later(), 0), "oauth2.not_authorised").await.unwrap());
         assert_eq!(state().await.state, ConnectionState::Active);
 
         // The vendor refuses that token, and the one that was got in its place.
-        let asked_at = later();
+        let asked = asking(later(), 1);
         later();
         store.lease_authorisation(id, "hub", 1_000, true).await.unwrap().unwrap();
         store.put_tokens(id, "hub", &tokens(1), &BTreeMap::new()).await.unwrap();
-        assert!(store.break_connection(&seen, asked_at, "vendor.http_401").await.unwrap());
+        assert!(store.break_connection(&seen, asked, "vendor.http_401").await.unwrap());
         assert_eq!(state().await.state, ConnectionState::Broken { reason: "vendor.http_401".to_owned() });
 
         // Somebody paused it, or gave it another configuration, meanwhile.
         later();
         store.set_connection_state(workspace, id, &ConnectionState::Paused).await.unwrap();
-        assert!(!store.break_connection(&seen, later(), "vendor.http_401").await.unwrap());
+        assert!(!store.break_connection(&seen, asking(later(), 2), "vendor.http_401").await.unwrap());
         assert_eq!(state().await.state, ConnectionState::Paused);
     });
 }
