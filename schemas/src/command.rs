@@ -100,6 +100,10 @@ pub struct LeadUpsert {
     /// record. `stage`, `responsible`, `title`, `next_contact_at`, `tags`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<String>,
+    /// Nothing makes a record needed that is not there any more: where it was deleted, none is made and none is taken for it, but one into which it was
+    /// merged, by our reference. Else: `sink.record_missing`, never again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub find_only: bool,
     /// True when an earlier try of this command may have had an effect that the hub did not hear of.
     #[serde(default)]
     pub retried: bool,

@@ -216,14 +216,17 @@ pub struct RecordFields {
     /// The person behind the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Person>,
+    /// `person` is all that the record says of its person: a name, company, city, phone or e-mail address that is missing there stands nowhere in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub person_whole: bool,
 }
 
 impl RecordFields {
     /// True when nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { stage, responsible, title, next_contact_at, tags, person } = self;
+        let Self { stage, responsible, title, next_contact_at, tags, person, person_whole } = self;
         let is_blank = stage.is_none() && responsible.is_none() && title.is_none() && next_contact_at.is_none();
-        is_blank && tags.is_none() && person.is_none()
+        is_blank && tags.is_none() && person.is_none() && !person_whole
     }
 }

@@ -340,7 +340,7 @@ fn record(out: &mut Writer, it: &RecordChange) {
 }
 
 fn record_fields(out: &mut Writer, it: &RecordFields) {
-    let RecordFields { stage, responsible, title, next_contact_at, tags, person: whom } = it;
+    let RecordFields { stage, responsible, title, next_contact_at, tags, person: whom, person_whole } = it;
     out.begin();
     if let Some(it) = stage {
         out.begin_field("stage");
@@ -366,6 +366,10 @@ fn record_fields(out: &mut Writer, it: &RecordFields) {
     if let Some(it) = whom {
         out.name("person");
         person(out, it);
+    }
+    if *person_whole {
+        out.name("person_whole");
+        out.flag(true);
     }
     out.end();
 }

@@ -6,6 +6,7 @@ mod alerts;
 mod authoring;
 mod authorising;
 mod bitrix24;
+mod both_ways;
 mod commands;
 mod conflicts;
 mod conformance;

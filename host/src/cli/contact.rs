@@ -321,6 +321,9 @@ async fn duplicates(out: Out, hub: &Hub, state: &str, before: Option<QuestionId>
             if it.asked_by == "link" {
                 told.push("a link that was made for the one was opened by the other".to_owned());
             }
+            if it.asked_by == "record" {
+                told.push("in a CRM the record of the one's lead names the other".to_owned());
+            }
             text += &format!("{} ({}, {:+.1} bits): {}\n{}\n", it.id, it.state, bits(it.bits), told.join("; "), pair.indented().text());
         }
         if text.is_empty() { "nobody is to be asked about\n".to_owned() } else { text }

@@ -10,6 +10,7 @@ use super::view;
 use crate::hub::Hub;
 use crate::ids::{ContactId, LeadId};
 use crate::store::leads::{LeadFilter, Of};
+use crate::store::outbox::RecordOf;
 use crate::store::stages::due_at;
 
 #[derive(clap::Subcommand)]
@@ -149,7 +150,19 @@ pub async fn show(out: Out, hub: &Hub, id: LeadId, limit: i64) -> Result<(), Fai
         Err(_) => None,
     };
     let connection = connection.unwrap_or_else(|| lead.source.connection.clone());
-    out.answer(&json!({ "lead": view::lead_json(&lead), "timeline": timeline }), || view::lead(&lead, &connection, &timeline))
+    let kept = hub.store.records_of(workspace, id).await?;
+    let json = json!({ "lead": view::lead_json(&lead), "records": kept, "timeline": timeline });
+    out.answer(&json, || view::lead(&lead, &connection, &timeline) + &records(&kept))
+}
+
+/// The records of a lead, line by line.
+fn records(records: &[RecordOf]) -> String {
+    let line = |it: &RecordOf| {
+        let state =
+            it.deleted_at.map(|at| format!(": deleted there, as told {}; a new one is made when the person writes or calls", time(at)));
+        format!("  record {} in {}{}\n", clean(&it.id), clean(&it.connection), state.unwrap_or_default())
+    };
+    records.iter().map(line).collect()
 }
 
 async fn why(out: Out, hub: &Hub, id: LeadId) -> Result<(), Failure> {
@@ -166,6 +179,7 @@ async fn why(out: Out, hub: &Hub, id: LeadId) -> Result<(), Failure> {
                 text += &format!("  {word} {}, {} since {}\n", it.id, it.stage, time(it.stage_at));
             }
         }
+        text += &records(&why.records);
         let mut table = Table::new(["WHEN", "KIND", "FROM", "DID", "BY"]);
         for it in why.interactions.iter().rev() {
             let by = it

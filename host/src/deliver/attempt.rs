@@ -90,7 +90,7 @@ impl<C: Carry> Sender<C> {
                     let (details, before) = apart(receipt.details);
                     if let (Some(before), Some(told), Some(remote)) = (before, &mut told, &receipt.remote_id) {
                         self.hear_before(running, row, told, remote, &before).await?;
-                        told.writing.before = Some(stood(before));
+                        told.writing.before = Some(stood(before, &hub.region_of(row.workspace)));
                     }
                     let reference = receipt.remote_id.map(|remote| Reference { kind, local, remote, details });
                     metrics::counter!("patchbay_commands_total", "connection" => connection, "result" => "delivered").increment(1);
@@ -149,6 +149,14 @@ impl<C: Carry> Sender<C> {
             }
             Retry::Later | Retry::Never if failures >= backoff.tries => {
                 (End::Dead { reason: format!("{reason} (given up after {failures} tries)") }, None)
+            }
+            // Somebody removed the record, and the person said nothing since.
+            Retry::Never
+                if let Some(missing) = &said.missing
+                    && !hub.store.is_record_needed(lane.connection, &lane.lane).await? =>
+            {
+                hub.store.record_deleted(lane.connection, missing).await?;
+                (End::Superseded, None)
             }
             Retry::Never => {
                 // Somebody removed the record: the lead is written anew, and then this.

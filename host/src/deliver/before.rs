@@ -2,7 +2,7 @@
 //! over a word of which nobody had heard.
 
 use patchbay_schemas::command::Before;
-use patchbay_schemas::{EventBody, Extra, RecordAction, RecordChange};
+use patchbay_schemas::{EventBody, Extra, RecordAction, RecordChange, RecordFields};
 
 use super::Sender;
 use super::carry::Carry;
@@ -11,7 +11,7 @@ use crate::plugin::Event;
 use crate::reading;
 use crate::registry::Running;
 use crate::rules::conflict::{Field, Heard, Stood, Telling, hear};
-use crate::rules::ingest::{Intake, Way};
+use crate::rules::ingest::{Intake, Way, canonical};
 use crate::store::StoreError;
 use crate::store::outbox::{Told, Waiting};
 
@@ -32,10 +32,15 @@ pub(super) fn apart(details: String) -> (String, Option<Before>) {
 }
 
 /// What stood in the record, as the rules take it.
-pub(super) fn stood(before: Before) -> Stood {
+pub(super) fn stood(before: Before, region: &str) -> Stood {
     let named = |it: &String| Field::ALL.into_iter().find(|field| field.as_str() == it);
     let written = before.written.map(|it| it.iter().filter_map(named).collect());
-    Stood { at: before.at, fields: before.fields, written }
+    Stood { at: before.at, fields: compared(&before.fields, region), written }
+}
+
+/// The same with its person as records are compared.
+fn compared(fields: &RecordFields, region: &str) -> RecordFields {
+    RecordFields { person: fields.person.as_ref().map(|it| canonical(it, region)), ..fields.clone() }
 }
 
 impl<C: Carry> Sender<C> {
@@ -54,7 +59,8 @@ impl<C: Carry> Sender<C> {
         let mut sources = store.sources(told.lead).await?;
         // Most often nobody changed anything, and then nothing is to be kept of it. By whom a word is trusted matters to the lead alone.
         let source = running.connection.id.to_string();
-        if !hear(&mut sources, &source, &before.fields, &told.writing.fields, heard, &[]).changed {
+        let fields = compared(&before.fields, &self.hub.region_of(row.workspace));
+        if !hear(&mut sources, &source, &fields, &told.writing.fields, heard, &[]).changed {
             return Ok(());
         }
         // A record that was found just now is heard of when it tells of itself.

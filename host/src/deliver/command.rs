@@ -1,13 +1,14 @@
 //! What a row of the outbox asks, as the connector gets it.
 
 use patchbay_schemas::command::{CommandBody, InteractionAdd, LeadUpsert, NewRecord};
-use patchbay_schemas::{Extra, Lead};
+use patchbay_schemas::{Extra, Lead, RecordFields};
 
 use super::note;
 use crate::calls;
 use crate::hub::Hub;
 use crate::ids::{ConnectionId, LeadId, OutboxId, WorkspaceId};
 use crate::rules::conflict::{self, Sources, Writing};
+use crate::rules::ingest::canonical;
 use crate::store::StoreError;
 use crate::store::connections::Connection;
 use crate::store::leads::InteractionEvent;
@@ -57,10 +58,22 @@ pub(super) async fn command(
             }
             let own = hub.registry.running(connection).and_then(|it| it.connection.delivery.new_record);
             let of = Sink { id: connection, workspace: row.workspace, new_record: own };
-            let writing = Writing { fields: conflict::told(&lead), version: conflict::version(&sources), retried, before: None };
+            let person = Some(canonical(&conflict::person_of(&lead.contact), &hub.region_of(row.workspace)));
+            let writing = Writing {
+                fields: RecordFields { person, ..conflict::told(&lead) },
+                version: conflict::version(&sources),
+                retried,
+                before: None,
+            };
             told = Some(Told { lead: *id, workspace: row.workspace, writing });
             let upsert = upsert_of(hub, of, *id, (lead, &sources), made.values, retried).await?;
+            let upsert = unless_deleted(hub, connection, lane, upsert).await?;
             (CommandBody::LeadUpsert(Box::new(upsert)), ("lead", id.to_string()))
+        }
+        Asked::Add(_) | Asked::Note(_)
+            if hub.store.is_deleted(connection, lane).await? && !hub.store.is_record_needed(connection, lane).await? =>
+        {
+            return Ok(Err(Unmade::Needless));
         }
         Asked::Add(id) => {
             let Some((lead_remote_id, _)) = hub.store.reference(connection, "lead", lane).await? else { return Ok(Err(Unmade::NoRecord)) };
@@ -92,6 +105,15 @@ pub(super) async fn command(
     };
     let payload = body.0.payload().map_err(|error| StoreError::Database(sqlx::Error::Encode(Box::new(error))))?;
     Ok(Ok(Made { payload: (body.0.kind(), payload), local: body.1, told }))
+}
+
+/// The same upsert; one that only finds where somebody may have deleted the record, and nothing that the person said waits for one.
+async fn unless_deleted(hub: &Hub, connection: ConnectionId, lane: &str, upsert: LeadUpsert) -> Result<LeadUpsert, StoreError> {
+    let deleted = if upsert.remote_id.is_none() { hub.store.deleted_record(connection, lane).await? } else { None };
+    if (upsert.remote_id.is_none() && deleted.is_none()) || hub.store.is_record_needed(connection, lane).await? {
+        return Ok(upsert);
+    }
+    Ok(LeadUpsert { remote_id: upsert.remote_id.or(deleted), find_only: true, ..upsert })
 }
 
 /// A connection as far as an upsert must know it.
@@ -129,10 +151,17 @@ pub(crate) async fn upsert_of(
     let new_record = own.or(sink.new_record).or(settings).unwrap_or(hub.workspace.settings.new_record);
     let overruled = sources.get(&sink.id.to_string()).map(|it| conflict::overruled(&it.says, &conflict::told(&lead))).unwrap_or_default();
     let settled = overruled.into_iter().map(|it| it.as_str().to_owned()).collect();
-    Ok(LeadUpsert { lead, remote_id, known, new_record, fields, settled, retried })
+    Ok(LeadUpsert { lead, remote_id, known, new_record, fields, settled, find_only: false, retried })
 }
 
 impl Hub {
+    /// The country of phones without a country code.
+    pub(super) fn region_of(&self, workspace: WorkspaceId) -> String {
+        let region = self.registry.current().contexts.get(&workspace).map(|it| it.region.clone());
+        // A command line has no registry.
+        region.unwrap_or_else(|| self.workspace.region.clone())
+    }
+
     /// What a row of the outbox would send now, as JSON. None: there is no such row, or what it is about is gone.
     pub async fn command_now(&self, workspace: WorkspaceId, id: OutboxId) -> Result<Option<serde_json::Value>, StoreError> {
         let Some((connection, lane, row)) = self.store.row(workspace, id).await? else { return Ok(None) };

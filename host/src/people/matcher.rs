@@ -91,6 +91,14 @@ impl Matcher {
                 Some(terms) => Arc::clone(terms),
                 None => Arc::clone(self.terms.insert(self.store.terms(self.workspace).await?)),
             };
+            let revisited = self.store.revisits(self.workspace, BATCH).await?;
+            if !revisited.is_empty() {
+                let count = revisited.len();
+                if Box::pin(self.look_again(revisited, &progress, &terms, context)).await? {
+                    return Ok(Round::Looked(count));
+                }
+                continue;
+            }
             let limit = i64::try_from(BATCH + self.recent.len()).unwrap_or(i64::MAX);
             let mut ids = self.store.contacts_after(self.workspace, &progress.cursor, limit).await?;
             ids.retain(|it| !self.recent.contains(it));
@@ -133,6 +141,28 @@ impl Matcher {
             self.recent.retain(|it| it.to_string() > after.cursor);
         }
         Ok(written)
+    }
+
+    /// Looks at contacts that say another thing than when they were looked at. False: people changed meanwhile, and nothing was written.
+    async fn look_again(
+        &self,
+        revisited: Vec<(ContactId, i64)>,
+        progress: &Progress,
+        terms: &Arc<Terms>,
+        context: &Context,
+    ) -> Result<bool, StoreError> {
+        let ids: Vec<ContactId> = revisited.iter().map(|it| it.0).collect();
+        let fresh: BTreeSet<ContactId> = ids.iter().copied().collect();
+        let mut neighbours = Neighbours::new(&self.store, self.workspace, &self.settings, terms);
+        let keys = neighbours.keys(&ids).await?;
+        // What they are found by no more costs a look, and finds nobody.
+        self.store.keep_keys(&keys).await?;
+        let found = match neighbours.decide(&ids, &fresh).await? {
+            Some(found) => found,
+            None => self.one_by_one(&ids, &fresh, progress, terms, context).await?,
+        };
+        let found = Found { revisited, ..found };
+        self.store.regroup(self.workspace, &self.token, &found, progress, context).await
     }
 
     /// Contacts around which too much hangs together are looked at each by itself; what is still too much is left as it is.

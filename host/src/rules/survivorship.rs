@@ -1,6 +1,7 @@
 //! Which claim is shown where sources say different things of one person. It is decided on reading, so that a merge changes nothing.
 //!
-//! What is pinned by hand comes first, then what the most trusted source says; of a name then the fullest, and of everything the newest.
+//! What is pinned by hand comes first, then what the most trusted source says; of a name then the fullest, and of everything the newest. A name that people
+//! of a CRM typed over the one that they were shown answers all that was said before, however full that is.
 
 use std::cmp::Ordering;
 
@@ -15,6 +16,8 @@ pub struct Claim {
     pub trust: usize,
     /// The source's time.
     pub said_at: Timestamp,
+    /// People of a CRM said so, who had before them what was shown then.
+    pub corrects: bool,
 }
 
 /// What a person is shown with, of which sources make claims.
@@ -83,15 +86,17 @@ pub fn in_order(a: &Claim, b: &Claim) -> Ordering {
 }
 
 /// The name that the most trusted source says with the most parts, three at most; of several, the one that was said last. A nickname does not
-/// hide a name.
+/// hide a name, and no name that was said before one that corrects it.
 #[must_use]
 pub fn name(claims: &[Claim]) -> Option<&str> {
     let parts = |it: &Claim| it.value.split_whitespace().filter(|it| it.contains(char::is_alphabetic)).count().min(3);
     let order = |a: &&Claim, b: &&Claim| {
-        let trust = a.trust.cmp(&b.trust);
-        trust.then_with(|| parts(b).cmp(&parts(a))).then_with(|| b.said_at.cmp(&a.said_at)).then_with(|| a.value.cmp(&b.value))
+        let fuller = a.trust.cmp(&b.trust).then_with(|| parts(b).cmp(&parts(a)));
+        fuller.then_with(|| b.corrects.cmp(&a.corrects)).then_with(|| b.said_at.cmp(&a.said_at)).then_with(|| a.value.cmp(&b.value))
     };
-    claims.iter().min_by(order).map(|it| it.value.as_str())
+    let last = claims.iter().filter(|it| it.corrects).min_by(|a, b| in_order(a, b));
+    let stands = |it: &&Claim| last.is_none_or(|last| it.trust < last.trust || it.said_at > last.said_at || *it == last);
+    claims.iter().filter(stands).min_by(order).map(|it| it.value.as_str())
 }
 
 #[cfg(test)]
@@ -99,8 +104,12 @@ mod tests {
     use super::*;
 
     fn claims(said: &[(&str, i64)]) -> Vec<Claim> {
-        let claim =
-            |(value, at): &(&str, i64)| Claim { value: (*value).to_owned(), trust: 0, said_at: Timestamp::from_second(*at).unwrap() };
+        let claim = |(value, at): &(&str, i64)| Claim {
+            value: (*value).to_owned(),
+            trust: 0,
+            said_at: Timestamp::from_second(*at).unwrap(),
+            corrects: false,
+        };
         said.iter().map(claim).collect()
     }
 
@@ -124,6 +133,23 @@ mod tests {
         assert_eq!(said(["odoo", "telegram", "telegram"]), both("Anna", "Anna"));
         assert_eq!(said(["telegram", "telegram", "webform"]), both("Anna Petrova", "Anna Petrova"));
         assert_eq!(said(["mango", "telegram", "telegram"]), both("Anna Maria Petrova", "Anna Petrova"));
+    }
+
+    #[test]
+    fn a_name_that_people_of_a_crm_corrected_is_shown_until_somebody_says_a_fuller_one() {
+        let corrected = |said: &[(&str, i64)], at: usize| {
+            let mut claims = claims(said);
+            claims[at].corrects = true;
+            name(&claims).map(str::to_owned)
+        };
+        let shown = |it: &str| Some(it.to_owned());
+        assert_eq!(corrected(&[("Anna Maria Petrova", 1), ("Anna Petrova", 2)], 1), shown("Anna Petrova"));
+        assert_eq!(corrected(&[("Anna Petrova", 2), ("Анечка ❤", 9)], 0), shown("Anna Petrova"), "no nickname hides it");
+        assert_eq!(corrected(&[("Anna", 2), ("Анечка", 9)], 0), shown("Anna"));
+        assert_eq!(corrected(&[("Anna Petrova", 2), ("Anna Maria Petrova", 9)], 0), shown("Anna Maria Petrova"));
+        let mut trusted = claims(&[("Anna", 1), ("Anna Petrova", 2)]);
+        (trusted[1].trust, trusted[1].corrects) = (1, true);
+        assert_eq!(name(&trusted), Some("Anna"), "a more trusted source is shown first");
     }
 
     #[test]

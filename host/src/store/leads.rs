@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 
 use patchbay_schemas::lead::LeadSource;
-use patchbay_schemas::{Assurance, Contact, Conversation, Event, Identity, Lead};
+use patchbay_schemas::{Contact, Conversation, Event, Lead};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::ingest::{identity_kind, lead_state};
+use super::ingest::lead_state;
 use super::{Record, Store, StoreError, Value};
 use crate::clock::timestamp;
 use crate::ids::{ContactId, ConversationId, InteractionId, LeadId, WorkspaceId};
-use crate::rules::ingest::Settings;
-use crate::rules::survivorship::{self, Claim, Shown};
 
 /// An interaction as a sink is told of it.
 #[derive(Debug)]
@@ -77,59 +75,6 @@ pub struct LeadFilter {
     pub channel: Option<String>,
     /// Only those of whose person somebody was to speak with by this time: next contact of open ones, date to come back to refused ones.
     pub due_by: Option<patchbay_schemas::Timestamp>,
-}
-
-/// What all sources of one person say.
-#[derive(Default)]
-struct Sources {
-    /// Name, company, city, language.
-    claims: [Vec<Claim>; 4],
-    /// The same, pinned by hand.
-    pins: [Option<String>; 4],
-    identities: Vec<Identity>,
-    created_at: Option<patchbay_schemas::Timestamp>,
-}
-
-impl Sources {
-    /// One source: `name, company, city, language, said_at, created_at, connector` from column 1 on.
-    fn hear(&mut self, row: &Record, trusted: &[String]) -> sqlx::Result<()> {
-        let trust = survivorship::trust(trusted, &row.text(7)?);
-        let said_at = timestamp(row.int(5)?);
-        for (at, claims) in self.claims.iter_mut().enumerate() {
-            claims.extend(row.opt_text(at + 1)?.map(|value| Claim { value, trust, said_at }));
-        }
-        let created_at = timestamp(row.int(6)?);
-        self.created_at = Some(self.created_at.map_or(created_at, |it| it.min(created_at)));
-        Ok(())
-    }
-
-    /// What several sources know is shown once, as the one says that vouches for it.
-    fn point(&mut self, identity: Identity) {
-        match self.identities.iter_mut().find(|it| it.kind == identity.kind && it.value == identity.value) {
-            Some(known) => {
-                if identity.assurance == Assurance::Vendor {
-                    known.assurance = Assurance::Vendor;
-                }
-                known.label = identity.label.or(known.label.take());
-            }
-            None => self.identities.push(identity),
-        }
-    }
-
-    fn show(&self, id: String) -> Contact {
-        let [names, companies, cities, languages] = &self.claims;
-        let [name, company, city, language] = &self.pins;
-        let shown = |pin: &Option<String>, chosen: Option<&str>| pin.as_deref().or(chosen).map(str::to_owned);
-        Contact {
-            id,
-            name: shown(name, survivorship::name(names)),
-            company: shown(company, survivorship::newest(companies)),
-            city: shown(city, survivorship::newest(cities)),
-            language: shown(language, survivorship::newest(languages)),
-            identities: self.identities.clone(),
-            created_at: self.created_at.unwrap_or(patchbay_schemas::Timestamp::UNIX_EPOCH),
-        }
-    }
 }
 
 pub(super) const LEAD: &str = "l.id, l.workspace_id, l.contact_id, l.title, l.stage, l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, \
@@ -243,50 +188,6 @@ impl Store {
         let rows = self.db.fetch(&sql, values).await?;
         let ids = rows.iter().map(|it| it.id(0)).collect::<sqlx::Result<Vec<ContactId>>>()?;
         self.contacts_by_id(workspace, &ids).await
-    }
-
-    /// Contacts with the identities of everybody who was merged into them, in the order of `ids`.
-    async fn contacts_by_id(&self, workspace: WorkspaceId, ids: &[ContactId]) -> Result<Vec<Contact>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let list = (0..ids.len()).map(|at| format!("${}", at + 2)).collect::<Vec<_>>().join(",");
-        let values = || std::iter::once(workspace.into()).chain(ids.iter().map(|it| Value::from(*it))).collect::<Vec<_>>();
-        let mut people: HashMap<String, Sources> = HashMap::new();
-        let sql = format!(
-            "select coalesce(c.merged_into, c.id), c.name, c.company, c.city, c.language, c.said_at, c.created_at, x.connector, w.settings \
-             from contacts c join connections x on x.id = c.connection_id join workspaces w on w.id = c.workspace_id \
-             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by c.id"
-        );
-        let mut trusted = None;
-        for row in self.db.fetch(&sql, values()).await? {
-            if trusted.is_none() {
-                trusted = Some(row.json::<Settings>(8)?.trusted);
-            }
-            people.entry(row.text(0)?).or_default().hear(&row, trusted.as_deref().unwrap_or_default())?;
-        }
-        let sql = format!(
-            "select coalesce(c.merged_into, c.id), p.field, p.value from contacts c join pins p on p.contact_id = c.id \
-             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) order by p.at, p.contact_id"
-        );
-        for row in self.db.fetch(&sql, values()).await? {
-            let field = row.text(1)?;
-            // Where two contacts of one person are pinned, the last word counts.
-            if let Some(at) = Shown::ALL.iter().position(|it| it.as_str() == field) {
-                people.entry(row.text(0)?).or_default().pins[at] = Some(row.text(2)?);
-            }
-        }
-        let sql = format!(
-            "select coalesce(c.merged_into, c.id), i.kind, coalesce(i.shown, i.value), i.assurance, i.label from contacts c \
-             join identities i on i.contact_id = c.id \
-             where c.workspace_id = $1 and (c.id in ({list}) or c.merged_into in ({list})) and i.value not like 'link:%' order by c.id, i.kind, i.value"
-        );
-        for row in self.db.fetch(&sql, values()).await? {
-            let assurance = if row.text(3)? == "vendor" { Assurance::Vendor } else { Assurance::Stated };
-            let identity = Identity { kind: identity_kind(&row.text(1)?)?, value: row.text(2)?, assurance, label: row.opt_text(4)? };
-            people.entry(row.text(0)?).or_default().point(identity);
-        }
-        Ok(ids.iter().map(ToString::to_string).filter_map(|id| Some(people.get(&id)?.show(id))).collect())
     }
 
     /// Interactions, newest first, older than `before`.

@@ -106,6 +106,17 @@ pub(super) async fn load(tx: &mut Tx, leads: impl Iterator<Item = LeadId>, known
     Ok(())
 }
 
+/// Forgets what a record says of a person; what it says of the lead stays.
+pub(super) async fn forget_person(tx: &mut Tx, lead: LeadId, source: &str) -> sqlx::Result<()> {
+    let sql = "select says from lead_sayings where lead_id = $1 and source = $2";
+    for row in tx.fetch(sql, vec![lead.into(), source.into()]).await? {
+        let mut says: Sayings = row.json(0)?;
+        says.retain(|field, _| !field.is_of_person());
+        write(tx, BTreeMap::from([((lead, source.to_owned()), says)]));
+    }
+    Ok(())
+}
+
 /// Queues what sources say from now on.
 pub(super) fn write(tx: &mut Tx, sayings: BTreeMap<(LeadId, String), Sayings>) {
     let rows = sayings.into_iter().map(|((lead, source), says)| {

@@ -6,6 +6,7 @@ use patchbay_schemas::{Lead, RecordFields, Stage, Timestamp};
 use serde::Serialize;
 
 use super::ingest::{LEAD_STATE, lead_state, write_leads};
+use super::outbox::RecordOf;
 use super::people::Effects;
 use super::sayings::SayingView;
 use super::{Store, StoreError};
@@ -34,6 +35,9 @@ pub struct LeadWhy {
     /// The person's lead after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub later: Option<OtherLead>,
+    /// The records that it has in CRMs, and those that people deleted there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<RecordOf>,
     /// What was said of its fields: by people in the CRMs and here, the last word first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub said: Vec<SayingView>,
@@ -119,6 +123,7 @@ impl Store {
             form: row.opt_text(1)?,
             earlier,
             later,
+            records: self.records_of(workspace, id).await?,
             said: self.sayings(id).await?,
             interactions: interactions.collect::<sqlx::Result<_>>()?,
         }))

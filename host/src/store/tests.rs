@@ -9,6 +9,7 @@ mod links;
 mod matching;
 mod people;
 mod rates;
+mod records;
 mod secrets;
 mod time;
 

@@ -11,7 +11,7 @@ use patchbay_sink::{Wrote, same};
 use serde_json::Value;
 
 use crate::ask::{Command, command, ids, list, parameters, result_of};
-use crate::client::{Answers, Client};
+use crate::client::{Answers, Client, RECORD_MISSING};
 use crate::config::{Config, Deleted, Kind};
 use crate::fields::{self, PIPELINE, Types};
 use crate::lead::{ORIGINATOR, Wanted};
@@ -108,6 +108,9 @@ pub fn look(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &W
     if let Some(record) = ours {
         seen.record = Some((record, "found"));
         return Ok(seen);
+    }
+    if known.is_some() && upsert.find_only {
+        return Err(Failure::never(RECORD_MISSING, "somebody deleted the record in Bitrix24"));
     }
     if known.is_some() {
         let mut commands = Vec::new();

@@ -97,6 +97,8 @@ pub fn fields(record: &Record, around: &Around, config: &Config) -> RecordFields
         next_contact_at: around.next(record.id()).filter(|_| config.plans),
         tags: None,
         person: person(record),
+        // A deal's person stands in its contact.
+        person_whole: config.kind == Kind::Lead,
     }
 }
 

@@ -108,6 +108,9 @@ fn update(
         Kind::Lead => {
             change_texts(&mut fields, &wanted.person, record, wrote);
             change_reach(&mut fields, wanted, record, wrote);
+            let person =
+                [("name", "NAME"), ("company", "COMPANY_TITLE"), ("city", "ADDRESS_CITY"), ("phones", "PHONE"), ("emails", "EMAIL")];
+            written.extend(person.into_iter().filter(|(_, it)| fields.peek(it).is_some()).map(|(name, _)| name));
         }
         Kind::Deal => {
             if let Some(contact) = &contact {

@@ -43,6 +43,7 @@ pub fn fields(record: &Record, next: Option<Timestamp>, config: &Config) -> Reco
         next_contact_at: next,
         tags: None,
         person: person(record),
+        person_whole: true,
     }
 }
 

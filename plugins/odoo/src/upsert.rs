@@ -1,7 +1,7 @@
 //! `lead.upsert`: find the record, else make it; then bring it up to what the hub knows.
 //!
 //! 1. The record that the hub knows, while it is there.
-//! 2. One that carries our reference: ours was merged into it.
+//! 2. One that carries our reference: ours was merged into it. Where the command is to find and not to make one, that is all.
 //! 3. An open one with the same phone or e-mail address or any one: as `new_record` of the command wants it.
 //! 4. A new one through `load` with the external id `patchbay.<lead>`. Odoo writes record and external id in one
 //!    transaction, so a second try after a lost answer finds the first one's record.
@@ -139,6 +139,9 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
             return Ok(Found::Record(record, "merged"));
         }
     }
+    if vanished && upsert.find_only {
+        return Err(Failure::never(RECORD_MISSING, "somebody deleted the record in Odoo"));
+    }
     let found = match upsert.new_record {
         NewRecord::Always => None,
         NewRecord::UnlessOpen => same_person(client, wanted, true, reads)?,
@@ -264,11 +267,16 @@ fn update(
     }
     let changed = !values.is_empty();
     let new_user = values.peek_int("user_id").unwrap_or(0);
-    let mut written: Vec<&str> = [("responsible", "user_id"), ("title", "name")]
-        .into_iter()
-        .filter(|(_, it)| values.peek(it).is_some())
-        .map(|(name, _)| name)
-        .collect();
+    let columns = [
+        ("responsible", "user_id"),
+        ("title", "name"),
+        ("name", "contact_name"),
+        ("company", "partner_name"),
+        ("city", "city"),
+        ("phones", "phone"),
+        ("emails", "email_from"),
+    ];
+    let mut written: Vec<&str> = columns.into_iter().filter(|(_, it)| values.peek(it).is_some()).map(|(name, _)| name).collect();
     if changed {
         client.call("crm.lead", "write", arguments([("ids", ids(&[id])), ("vals", values.into())]))?;
     }

@@ -35,10 +35,10 @@ pub fn command() -> BoxedStrategy<Command> {
 fn upsert() -> impl Strategy<Value = LeadUpsert> {
     let new_record = select(vec![NewRecord::UnlessKnown, NewRecord::UnlessOpen, NewRecord::Always]);
     let settled = subsequence(vec!["stage", "responsible", "title", "next_contact_at", "tags"], 0..=5);
-    (lead(), of(id()), extra(), new_record, fields(), settled, any::<bool>()).prop_map(
-        |(lead, remote_id, known, new_record, fields, settled, retried)| {
+    (lead(), of(id()), extra(), new_record, fields(), settled, any::<bool>(), any::<bool>()).prop_map(
+        |(lead, remote_id, known, new_record, fields, settled, find_only, retried)| {
             let settled = settled.into_iter().map(str::to_owned).collect();
-            LeadUpsert { lead, remote_id, known, new_record, fields, settled, retried }
+            LeadUpsert { lead, remote_id, known, new_record, fields, settled, find_only, retried }
         },
     )
 }

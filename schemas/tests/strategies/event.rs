@@ -53,14 +53,15 @@ fn record() -> impl Strategy<Value = RecordChange> {
 }
 
 fn fields() -> impl Strategy<Value = RecordFields> {
-    (of(stage()), of(responsible()), of(line()), of(moment()), of(tags()), of(person())).prop_map(
-        |(stage, responsible, title, next_contact_at, tags, person)| RecordFields {
+    (of(stage()), of(responsible()), of(line()), of(moment()), of(tags()), of(person()), any::<bool>()).prop_map(
+        |(stage, responsible, title, next_contact_at, tags, person, person_whole)| RecordFields {
             stage,
             responsible,
             title,
             next_contact_at,
             tags,
             person,
+            person_whole,
         },
     )
 }

@@ -23,6 +23,7 @@ pub fn lead_upsert(mut it: Reader) -> LeadUpsert {
         new_record: it.word("new_record", &NEW_RECORDS).unwrap_or_default(),
         fields: it.extra("fields"),
         settled: it.texts("settled"),
+        find_only: it.flag("find_only").unwrap_or_default(),
         retried: it.flag("retried").unwrap_or_default(),
     }
 }
@@ -104,7 +105,7 @@ mod tests {
                 "qualification": "non_target", "temperature": "hot", "tags": ["a", "b"],
                 "created_at": "2026-03-14T09:26:53Z", "updated_at": "2026-03-14T09:26:53Z"
             },
-            "remote_id": "12", "known": { "wrote": { "a": [1] } }, "fields": { "x": 1.5, "y": null, "z": ["a"] }, "retried": true
+            "remote_id": "12", "known": { "wrote": { "a": [1] } }, "fields": { "x": 1.5, "y": null, "z": ["a"] }, "find_only": true, "retried": true
         });
         agrees_on_all(&whole, lead_upsert);
         for stage in ["interest", "lead", "client", "refused", "bought"] {

@@ -1,14 +1,14 @@
-//! Fields of a lead as records tell them, and when two values mean the same.
+//! Fields of a lead and of its person as records tell them, and when two values mean the same.
 
 use std::collections::BTreeMap;
 
-use patchbay_schemas::{Lead, RecordFields, Responsible, Stage, Timestamp};
+use patchbay_schemas::{Contact, Identity, IdentityKind, Lead, Name, Person, RecordFields, Responsible, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::rules::ingest::LeadState;
 
-/// A field of a lead.
+/// A field of a lead, or of its person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -22,11 +22,50 @@ pub enum Field {
     NextContactAt,
     /// Labels.
     Tags,
+    /// The person's name.
+    Name,
+    /// The company that the person speaks for.
+    Company,
+    /// Where the person lives or is.
+    City,
+    /// The person's phones. A word of its people holds those that they typed in, and not those that the hub had written there.
+    Phones,
+    /// The same of e-mail addresses.
+    Emails,
 }
 
 impl Field {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Stage, Self::Responsible, Self::Title, Self::NextContactAt, Self::Tags];
+    pub const ALL: [Self; 10] = [
+        Self::Stage,
+        Self::Responsible,
+        Self::Title,
+        Self::NextContactAt,
+        Self::Tags,
+        Self::Name,
+        Self::Company,
+        Self::City,
+        Self::Phones,
+        Self::Emails,
+    ];
+    /// Those of the person: which one is shown is settled among all sources of the person, not here.
+    pub const OF_PERSON: [Self; 5] = [Self::Name, Self::Company, Self::City, Self::Phones, Self::Emails];
+
+    /// True of those.
+    #[must_use]
+    pub fn is_of_person(self) -> bool {
+        Self::OF_PERSON.contains(&self)
+    }
+
+    /// What of a person a list of these points by.
+    #[must_use]
+    pub fn kind(self) -> Option<IdentityKind> {
+        match self {
+            Self::Phones => Some(IdentityKind::Phone),
+            Self::Emails => Some(IdentityKind::Email),
+            _ => None,
+        }
+    }
 
     /// As it stands in JSON.
     #[must_use]
@@ -37,14 +76,19 @@ impl Field {
             Self::Title => "title",
             Self::NextContactAt => "next_contact_at",
             Self::Tags => "tags",
+            Self::Name => "name",
+            Self::Company => "company",
+            Self::City => "city",
+            Self::Phones => "phones",
+            Self::Emails => "emails",
         }
     }
 }
 
-/// The fields of a record that say something.
+/// The fields of a record that say something. Phones and addresses are taken as they stand: in their one form, where they are to be compared.
 #[must_use]
 pub fn values(fields: &RecordFields) -> BTreeMap<Field, Value> {
-    let RecordFields { stage, responsible, title, next_contact_at, tags, person: _ } = fields;
+    let RecordFields { stage, responsible, title, next_contact_at, tags, person, person_whole } = fields;
     let title = title.as_ref().filter(|it| !it.trim().is_empty());
     let next = next_contact_at.map(|it| Value::from(it.to_string()));
     [
@@ -56,14 +100,58 @@ pub fn values(fields: &RecordFields) -> BTreeMap<Field, Value> {
     ]
     .into_iter()
     .filter_map(|(field, value)| Some((field, value?)))
+    .chain(of_person(person.as_ref(), *person_whole))
     .collect()
+}
+
+/// What a record says of its person. Where it says all, what is missing is empty.
+fn of_person(person: Option<&Person>, whole: bool) -> impl Iterator<Item = (Field, Value)> {
+    let text = |it: Option<&str>| Value::from(it.map(str::trim).unwrap_or_default());
+    let list = |kind| {
+        let identities = person.into_iter().flat_map(|it| &it.identities).filter(|it| it.kind == kind);
+        identities.map(|it| Value::from(it.value.as_str())).collect::<Value>()
+    };
+    let name = person.and_then(|it| it.name.display());
+    let said = [
+        (Field::Name, text(name.as_deref())),
+        (Field::Company, text(person.and_then(|it| it.company.as_deref()))),
+        (Field::City, text(person.and_then(|it| it.city.as_deref()))),
+        (Field::Phones, list(IdentityKind::Phone)),
+        (Field::Emails, list(IdentityKind::Email)),
+    ];
+    said.into_iter().filter(move |(_, it)| whole || !is_empty(it))
+}
+
+/// True of a text, or a list, with nothing in it.
+#[must_use]
+pub fn is_empty(value: &Value) -> bool {
+    value.as_str().is_some_and(str::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// The texts of a list.
+#[must_use]
+pub fn texts(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// What is shown of a person, as a record of theirs is to say it.
+#[must_use]
+pub fn person_of(contact: &Contact) -> Person {
+    let reached = |it: &&Identity| matches!(it.kind, IdentityKind::Phone | IdentityKind::Email);
+    Person {
+        identities: contact.identities.iter().filter(reached).cloned().collect(),
+        name: contact.name.clone().map(Name::full).unwrap_or_default(),
+        company: contact.company.clone(),
+        city: contact.city.clone(),
+        ..Person::default()
+    }
 }
 
 fn json(value: &impl Serialize) -> Option<Value> {
     serde_json::to_value(value).ok()
 }
 
-/// What a lead shows, as the record of a sink is to say it.
+/// What a lead shows, as the record of a sink is to say it; of its person nothing.
 #[must_use]
 pub fn told(lead: &Lead) -> RecordFields {
     all(&lead.stage, lead.responsible.as_ref(), &lead.title, lead.next_contact_at, &lead.tags)
@@ -83,6 +171,7 @@ fn all(stage: &Stage, responsible: Option<&Responsible>, title: &str, next: Opti
         next_contact_at: next,
         tags: Some(tags.to_vec()),
         person: None,
+        person_whole: false,
     }
 }
 
@@ -97,7 +186,7 @@ pub fn agree(one: &RecordFields, other: &RecordFields) -> bool {
 pub fn show(state: &mut LeadState, field: Field, value: Value) {
     let mut fields = RecordFields::default();
     put(&mut fields, field, value);
-    let RecordFields { stage, responsible, title, next_contact_at, tags, person: _ } = fields;
+    let RecordFields { stage, responsible, title, next_contact_at, tags, .. } = fields;
     state.stage = stage.unwrap_or_else(|| state.stage.clone());
     state.responsible = responsible.or_else(|| state.responsible.clone());
     state.title = title.unwrap_or_else(|| state.title.clone());
@@ -113,6 +202,8 @@ pub fn put(fields: &mut RecordFields, field: Field, value: Value) {
         Field::Title => read(&mut fields.title, value),
         Field::NextContactAt => read(&mut fields.next_contact_at, value),
         Field::Tags => read(&mut fields.tags, value),
+        // A person is shown by all of their sources.
+        Field::Name | Field::Company | Field::City | Field::Phones | Field::Emails => {}
     }
 }
 
@@ -129,8 +220,8 @@ pub fn alike(field: Field, one: &Value, other: &Value) -> bool {
         Field::Stage => stage(one).is_some_and(|it| Some(it) == stage(other)),
         Field::Responsible => one["name"].is_string() && one["name"] == other["name"],
         Field::NextContactAt => minute(one).is_some_and(|it| Some(it) == minute(other)),
-        Field::Title => one.as_str().map(str::trim) == other.as_str().map(str::trim),
-        Field::Tags => set(one) == set(other),
+        Field::Title | Field::Name | Field::Company | Field::City => one.as_str().map(str::trim) == other.as_str().map(str::trim),
+        Field::Tags | Field::Phones | Field::Emails => set(one) == set(other),
     }
 }
 
@@ -143,9 +234,9 @@ fn minute(value: &Value) -> Option<i64> {
 }
 
 fn set(value: &Value) -> Vec<&str> {
-    let mut tags: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    tags.sort_unstable();
-    tags
+    let mut texts = texts(value);
+    texts.sort_unstable();
+    texts
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Takes what a record tells, what people here decide, and what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchbay_schemas::{RecordFields, Timestamp};
 use serde_json::Value;
 
-use super::fields::{Field, alike, values};
+use super::fields::{Field, alike, is_empty, values};
+use super::reach::Reach;
 use super::words::{By, Crossed, HUB, Saying, Sayings, Shows, Sources, Word, concede, holding, is_known, settled, showed_since, version};
 
 /// When a record was changed, when the hub heard of it, and what else went on.
@@ -50,6 +51,8 @@ pub struct News {
     pub shown: BTreeMap<Field, Value>,
     /// The record itself shows something else in one of these fields.
     pub overruled: bool,
+    /// What its people say of the lead's person is another thing than before in these fields.
+    pub person: BTreeSet<Field>,
     /// What is kept of the source is another than before.
     pub changed: bool,
 }
@@ -60,6 +63,9 @@ pub fn hear(sources: &mut Sources, source: &str, fields: &RecordFields, shown: &
     for (field, value) in values(fields) {
         let ours = shown.get(&field);
         let saying = sources.get(source).and_then(|it| it.says.get(&field)).cloned().unwrap_or_default();
+        if field.is_of_person() && saying.record.is_none() && is_empty(&value) {
+            continue;
+        }
         let taken = saying.record.as_ref().map_or(0, |it| it.taken);
         // Rules of the hub may have changed the lead since anybody spoke of it: then nothing that was said before counts any more.
         let is_moved = settled(sources, field, trusted).is_some_and(|it| !ours.is_some_and(|ours| alike(field, ours, &it)));
@@ -80,6 +86,13 @@ pub fn hear(sources: &mut Sources, source: &str, fields: &RecordFields, shown: &
         }
         news.changed |=
             is_word || after.record.as_ref().map(|it| (&it.value, &it.by)) != saying.record.as_ref().map(|it| (&it.value, &it.by));
+        if field.is_of_person() {
+            if after.word() != saying.word() {
+                news.person.insert(field);
+            }
+            sources.entry(source.to_owned()).or_default().says.insert(field, after);
+            continue;
+        }
         let stands = after.record.as_ref().map(|it| it.value.clone());
         sources.entry(source.to_owned()).or_default().says.insert(field, after);
         concede(sources, field, trusted);
@@ -111,9 +124,14 @@ struct Ear<'a> {
 impl Ear<'_> {
     /// True: it is a new word of its people.
     fn take(&self, saying: &mut Saying, value: Value) -> bool {
+        if self.field.kind().is_some() {
+            return self.take_reach(saying, value);
+        }
         let Heard { changed_at: at, telling, .. } = self.heard;
         let is_shown = self.shown.is_some_and(|it| self.alike(it, &value));
-        let may_be_echo = telling.may_be_echo() && (is_shown || self.showed);
+        // Who types in what is shown of a person says nothing new; a value of their own that they change for that is another matter.
+        let is_no_news = is_shown && self.field.is_of_person() && !matches!(&saying.record, Some(Shows { by: By::People { .. }, .. }));
+        let may_be_echo = is_no_news || (telling.may_be_echo() && (is_shown || self.showed));
         let Some(record) = &mut saying.record else {
             return self.put(saying, value, may_be_echo);
         };
@@ -137,10 +155,39 @@ impl Ear<'_> {
         };
         if let Some(Crossed { version, .. }) = crossed {
             let before = Some(std::mem::take(&mut record.value));
-            *record = Shows { value, at, taken: record.taken.max(*version), before, by: By::Hub };
+            *record = Shows { value, at, taken: record.taken.max(*version), before, by: By::Hub, told: true };
             return false;
         }
         self.put(saying, value, may_be_echo)
+    }
+
+    /// The phones, or the addresses, of the person. True: what its people say is another thing than before.
+    fn take_reach(&self, saying: &mut Saying, value: Value) -> bool {
+        let Heard { changed_at: at, telling, .. } = self.heard;
+        let is_late = saying.record.as_ref().is_some_and(|it| self.is_late(it, &value));
+        if is_late {
+            return false;
+        }
+        let reach = Reach { typed: saying.word().map(|it| &it.value), record: saying.record.as_ref(), shown: self.shown, value: &value };
+        if telling.may_be_echo() && reach.may_be_written() {
+            let before = saying.record.take();
+            let (at, taken) = before.as_ref().map_or((at, 0), |it| (it.at.max(at), it.taken));
+            let before = before.map(|it| if it.by == (By::Echo { crossed: None }) { it.before } else { Some(it.value) });
+            saying.record = Some(Shows { value, at, taken, before: before.flatten(), by: By::Echo { crossed: None }, told: true });
+            return false;
+        }
+        let typed = reach.typed_in(telling.may_be_echo());
+        let is_word = typed != reach.typed_before();
+        let by = if is_word { By::People { number: self.number, crossed: None } } else { reach.by() };
+        let (at, taken, before) = match saying.record.take() {
+            Some(it) => (it.at.max(at), it.taken, Some(it.value)),
+            None => (at, 0, None),
+        };
+        saying.record = Some(Shows { value, at, taken, before, by, told: true });
+        if is_word {
+            saying.say(self.word(typed, self.seen));
+        }
+        is_word
     }
 
     fn put(&self, saying: &mut Saying, value: Value, is_echo: bool) -> bool {
@@ -148,7 +195,7 @@ impl Ear<'_> {
         let changed_at = self.heard.changed_at;
         let former = saying.record.take().map(|it| (it.at.max(changed_at), it.taken, Some(it.value)));
         let (at, taken, before) = former.unwrap_or((changed_at, 0, None));
-        saying.record = Some(Shows { value: value.clone(), at, taken, before, by });
+        saying.record = Some(Shows { value: value.clone(), at, taken, before, by, told: true });
         if !is_echo {
             saying.say(self.word(value, self.seen));
         }
@@ -257,7 +304,7 @@ impl Ink<'_> {
     }
 
     fn first(self) -> Shows {
-        Shows { at: self.before_at(), taken: self.writing.version, before: self.stood, by: By::Hub, value: self.value }
+        Shows { at: self.before_at(), taken: self.writing.version, before: self.stood, by: By::Hub, value: self.value, told: false }
     }
 
     fn over(self, record: Shows, is_certain: &mut bool) -> Shows {
@@ -292,7 +339,7 @@ impl Ink<'_> {
             by => {
                 *is_certain &= by != By::Echo { crossed: None };
                 let before = Some(self.stood.clone().unwrap_or(record.value));
-                Shows { value: self.value, at, taken, before, by: By::Hub }
+                Shows { value: self.value, at, taken, before, by: By::Hub, told: false }
             }
         }
     }

@@ -10,14 +10,20 @@
 //! A record always tells all of its fields. What it told before, and what the hub wrote into it, is nobody's word. Only while a write is under way
 //! can these two be mixed up; the receipt, which tells what stood there before, settles that.
 //!
-//! `fields` compares values, `words` keeps and chooses them, `hear` takes what is told, decided and written.
+//! What a record says of the lead's person is heard in the same way, and is no conflict of sources: the last word of its people is what a contact of theirs
+//! claims (`ingest/planner/records`), and which claim is shown is survivorship's.
+//!
+//! `fields` compares values, `words` keeps and chooses them, `hear` takes what is told, decided and written, `reach` tells who put which phone there.
 
 mod fields;
 mod hear;
 #[cfg(test)]
+mod person_tests;
+mod reach;
+#[cfg(test)]
 mod tests;
 mod words;
 
-pub use fields::{Field, agree, alike, put, show, shown, told, values};
+pub use fields::{Field, agree, alike, is_empty, person_of, put, show, shown, texts, told, values};
 pub use hear::{Heard, News, Stood, Telling, Writing, decide, hear, wrote};
 pub use words::{By, Crossed, HUB, Saying, Sayings, Shows, Source, Sources, Word, overruled, settled, version};

@@ -58,6 +58,9 @@ pub struct Shows {
     /// Who put the value there.
     #[serde(flatten)]
     pub by: By,
+    /// The sink told that it stands there, since it was written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 /// Who put a value into a record.
@@ -181,7 +184,12 @@ pub(super) fn holding<'a>(sources: &'a Sources, field: Field, trusted: &[String]
     let open = open(sources, field);
     let decided_at = open.iter().find(|(name, ..)| *name == HUB).map(|(.., it)| it.said_at());
     let claims = open.iter().filter(|(.., it)| decided_at.is_none_or(|decided| it.said_at() >= decided));
-    let claim = |connector: &str, it: &Word| Claim { value: it.value.to_string(), trust: trust(trusted, connector), said_at: it.said_at() };
+    let claim = |connector: &str, it: &Word| Claim {
+        value: it.value.to_string(),
+        trust: trust(trusted, connector),
+        said_at: it.said_at(),
+        corrects: false,
+    };
     claims.min_by(|(_, a, one), (_, b, other)| in_order(&claim(a, one), &claim(b, other))).map(|(name, _, word)| (*name, *word))
 }
 

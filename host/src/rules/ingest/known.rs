@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use patchbay_schemas::{ConversationRef, Detail, Qualification, Responsible, Stage, Temperature, Timestamp};
+use patchbay_schemas::{Contact, ConversationRef, Detail, Qualification, Responsible, Stage, Temperature, Timestamp};
 
 use super::planner::reply_to;
 use super::returning::History;
-use super::{CallState, Intake, Reading, Said, Way};
+use super::{CallState, Filled, Intake, Reading, Said, SaidIdentity, Way};
 use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, LeadId, WorkspaceId};
 use crate::rules::conflict::Sources;
 use crate::rules::identity::IdentityKey;
@@ -36,6 +36,12 @@ pub struct Known {
     pub histories: HashMap<LeadId, History>,
     /// The sink's id of a lead.
     pub references: HashMap<(ConnectionId, String), LeadId>,
+    /// Who says what these records say of their lead's person: by sink and lead.
+    pub tellers: HashMap<(ConnectionId, LeadId), Teller>,
+    /// Who has what points at the person of these records: the first few.
+    pub holders: HashMap<(WorkspaceId, IdentityKey), Vec<ContactId>>,
+    /// How the people of these leads are shown.
+    pub people: HashMap<ContactId, Contact>,
     /// What was said of the fields of leads of which records are told.
     pub sources: HashMap<LeadId, Sources>,
     /// Leads above of which a write to a sink is under way, or was not answered.
@@ -72,6 +78,17 @@ impl Known {
     pub fn person_mut(&mut self, contact: ContactId) -> &mut ContactState {
         self.contacts.entry(self.shown(contact)).or_default()
     }
+}
+
+/// The contact that says what the record of a lead says of its person, as far as people of the sink typed it in. It changes with the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Teller {
+    /// The contact.
+    pub contact: ContactId,
+    /// What it says.
+    pub says: Filled,
+    /// What points at the person.
+    pub identities: Vec<SaidIdentity>,
 }
 
 /// Somebody who is known by an identity.
@@ -197,6 +214,8 @@ pub struct Keys {
     pub calls: HashSet<(ConnectionId, String)>,
     /// Records of sinks.
     pub references: HashSet<(ConnectionId, String)>,
+    /// What points at people of whom records tell.
+    pub told: HashSet<(WorkspaceId, IdentityKey)>,
     /// Connections that are being imported.
     pub importing: BTreeSet<ConnectionId>,
     /// Leads that records say they were made for.
@@ -223,7 +242,7 @@ impl Keys {
                 let identities = said.identities.iter();
                 keys.identities.extend(identities.map(|it| (origin.workspace, it.key.clone(), said.fingerprint.clone())));
             }
-            for event in events {
+            for (at, event) in events.iter().enumerate() {
                 keys.events.insert((origin.connection, event.key.clone()));
                 let Ok(body) = &event.body else {
                     keys.troubled.insert(origin.connection);
@@ -242,6 +261,8 @@ impl Keys {
                     keys.calls.insert(super::call::key(origin.connection, call));
                 }
                 if let patchbay_schemas::EventBody::Record(record) = body {
+                    let identities = said.get(at).into_iter().flatten().flat_map(|it| &it.identities);
+                    keys.told.extend(identities.map(|it| (origin.workspace, it.key.clone())));
                     keys.references.insert((origin.connection, record.external_id.clone()));
                     if intake.way == Way::Import {
                         keys.importing.insert(origin.connection);

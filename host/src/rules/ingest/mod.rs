@@ -14,12 +14,12 @@ mod planner;
 pub mod returning;
 
 pub use call::{CallState, Step};
-pub use known::{Addressed, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach};
+pub use known::{Addressed, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach, Teller};
 pub use note::{MergeNote, MergeStep};
-pub use people::{Assurance, Said, SaidIdentity, sayings};
+pub use people::{Assurance, Said, SaidIdentity, canonical, sayings};
 pub use plan::{
     Ask, ChangedCall, Counted, Filled, Imported, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead,
-    NewMerge, NewMessage, NewOutbox, NewQuestion, NewReference, NewVerdict, Plan, Redeemed, Repeated,
+    NewMerge, NewMessage, NewOutbox, NewQuestion, NewReference, NewVerdict, Plan, Redeemed, Repeated, Retold,
 };
 pub use planner::{Context, Planner, Settings, reply_to, title};
 

@@ -3,10 +3,11 @@
 use patchbay_identity::resolve::keys::Key;
 use patchbay_identity::text::{self, Claim, Medium};
 use patchbay_schemas::interaction::Message;
-use patchbay_schemas::{Detail, Direction, EventBody, IdentityKind, Person};
+use patchbay_schemas::manifest::HandleScope;
+use patchbay_schemas::{Detail, Direction, EventBody, Identity, IdentityKind, Name, Person};
 
 use super::known::{ContactState, Reach};
-use super::{Intake, Reading, Way};
+use super::{Intake, Reading};
 use crate::rules::identity::{Heard, IdentityKey, Normal, normalise};
 use crate::rules::link::Tie;
 
@@ -108,8 +109,29 @@ pub fn sayings(intake: &Intake, region: &str, own: &[String]) -> Vec<Option<Said
     let Reading::Events(events) = &intake.reading else { return Vec::new() };
     let connection = intake.origin.connection.to_string();
     let heard = Heard { region, connector: &intake.origin.connector, connection: &connection, handles: intake.origin.handles, own };
-    let import = intake.way == Way::Import;
-    events.iter().map(|it| it.body.as_ref().ok().and_then(|body| Some(said(body, person(body, import)?, heard)))).collect()
+    events.iter().map(|it| it.body.as_ref().ok().and_then(|body| Some(said(body, person(body)?, heard)))).collect()
+}
+
+/// A person of a record with nothing but what records are compared by, each phone and address in its one form.
+#[must_use]
+pub fn canonical(person: &Person, region: &str) -> Person {
+    let heard = Heard { region, connector: "", connection: "", handles: HandleScope::Vendor, own: &[] };
+    let mut identities: Vec<Identity> = Vec::with_capacity(person.identities.len());
+    for identity in person.identities.iter().filter(|it| it.kind != IdentityKind::Handle) {
+        let Some(Normal { key, .. }) = normalise(identity, heard) else { continue };
+        let it = if key.kind == IdentityKind::Phone { Identity::phone(key.value) } else { Identity::email(key.value) };
+        if !identities.contains(&it) {
+            identities.push(it);
+        }
+    }
+    let present = |it: &Option<String>| it.clone().filter(|it| !it.trim().is_empty());
+    Person {
+        identities,
+        name: person.name.display().map(Name::full).unwrap_or_default(),
+        company: present(&person.company),
+        city: present(&person.city),
+        ..Person::default()
+    }
 }
 
 fn said(body: &EventBody, person: &Person, heard: Heard<'_>) -> Said {
@@ -149,13 +171,12 @@ fn said(body: &EventBody, person: &Person, heard: Heard<'_>) -> Said {
 }
 
 /// The person that an event tells of.
-fn person(body: &EventBody, import: bool) -> Option<&Person> {
+fn person(body: &EventBody) -> Option<&Person> {
     match body {
-        EventBody::Record(it) if import => it.fields.person.as_ref(),
+        EventBody::Record(it) => it.fields.person.as_ref(),
         EventBody::Person(it) => Some(it),
         EventBody::Other(it) => it.person.as_ref(),
-        // A change of a CRM's record says who it is about, but that record came from us or comes with the import.
-        EventBody::Status(_) | EventBody::Record(_) => None,
+        EventBody::Status(_) => None,
         _ => body.interaction().map(|it| &it.person),
     }
 }

@@ -14,6 +14,7 @@ use crate::ids::{
     ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, LinkId, MergeId, OutboxId, QuestionId, WorkspaceId,
 };
 use crate::rules::conflict::Sayings;
+use crate::rules::identity::IdentityKey;
 
 /// What a batch writes, in one transaction.
 #[derive(Debug, Default)]
@@ -28,6 +29,10 @@ pub struct Plan {
     pub contacts: Vec<NewContact>,
     /// What became known of contacts that nothing points at.
     pub filled: BTreeMap<ContactId, Filled>,
+    /// Contacts that say what a record says, and say another thing from now on.
+    pub retold: BTreeMap<ContactId, Retold>,
+    /// Contacts that were one person because a record said so, and says so no more.
+    pub untied: Vec<(ContactId, ContactId)>,
     /// People who were there before and turned out to be one: the first is shown by the second from now on.
     pub moved: Vec<(ContactId, ContactId)>,
     /// People who were there before and are shown otherwise from now on: all their leads, not just the one that is spoken of.
@@ -64,6 +69,8 @@ pub struct Plan {
     pub messages: Vec<NewMessage>,
     /// Records of sinks that leads turned out to have.
     pub references: Vec<NewReference>,
+    /// Records that people deleted in a sink.
+    pub deleted: Vec<(ConnectionId, String)>,
     /// What sources say of leads' fields from now on: by lead, and by connection.
     pub sayings: BTreeMap<(LeadId, String), Sayings>,
     /// What imports brought.
@@ -177,6 +184,27 @@ pub struct NewContact {
     pub said_at: Timestamp,
     /// When the hub first heard of it.
     pub created_at: Timestamp,
+    /// The lead whose record there says so; none: it was said once and for all.
+    pub record_of: Option<LeadId>,
+    /// People said so who had before them what the hub had shown.
+    pub corrects: bool,
+}
+
+/// What a contact says from now on, because its record does; what points at the person besides stands among the new identities.
+#[derive(Debug, Clone)]
+pub struct Retold {
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// What it says.
+    pub says: Filled,
+    /// Whether anything in it leads to the person.
+    pub reach: Reach,
+    /// When it said so.
+    pub said_at: Timestamp,
+    /// What points at the person no more.
+    pub gone: Vec<IdentityKey>,
+    /// The event that told.
+    pub event: EventId,
 }
 
 /// Claims of one source.
@@ -239,7 +267,7 @@ pub struct NewVerdict {
     pub at: Timestamp,
 }
 
-/// A row of `questions`: a link that was made for the one was opened by the other.
+/// A row of `questions`: a link that was made for the one was opened by the other, or a record of the one's lead names the other.
 #[derive(Debug)]
 pub struct NewQuestion {
     /// Its id.
@@ -250,6 +278,8 @@ pub struct NewQuestion {
     pub one: ContactId,
     /// Another.
     pub other: ContactId,
+    /// `link` or `record`
+    pub asked_by: &'static str,
     /// When.
     pub at: Timestamp,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use patchbay_schemas::{ConversationRef, IdentityKind, Qualification, Responsible, Stage, Temperature};
 
+use super::records::{load_holders, load_people, load_tellers};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, ContactId, ConversationId, LeadId, WorkspaceId};
 use crate::rules::identity::IdentityKey;
@@ -116,8 +117,15 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys, histories: bool) -> sqlx::Resu
     load_addressed(tx, keys.addressed, &mut known, &mut contacts).await?;
     load_quarantine(tx, keys.troubled, &mut known).await?;
     load_references(tx, keys.references, &mut known, &mut contacts).await?;
+    let named: Vec<LeadId> = keys.leads.iter().map(|it| it.1).collect();
     load_named_leads(tx, keys.leads, &mut known, &mut contacts).await?;
+    let of_named = keys.importing.iter().flat_map(|it| named.iter().map(move |lead| (*it, *lead)));
+    let records: BTreeSet<(ConnectionId, LeadId)> =
+        known.references.iter().map(|((sink, _), lead)| (*sink, *lead)).chain(of_named).collect();
+    load_tellers(tx, &records, &mut known, &mut contacts).await?;
+    load_holders(tx, keys.told, &mut known, &mut contacts).await?;
     load_contacts(tx, contacts, &mut known, histories).await?;
+    load_people(tx, &records, &mut known).await?;
     load_bound(tx, &keys.importing, &mut known).await?;
     // An import may find a record of any lead of its people.
     let told: BTreeSet<LeadId> =
@@ -129,7 +137,7 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys, histories: bool) -> sqlx::Resu
 
 impl Known {
     /// Notes who shows a contact, and that this person must be loaded.
-    fn meet(&mut self, contact: ContactId, shown: ContactId, people: &mut Vec<ContactId>) -> ContactId {
+    pub(super) fn meet(&mut self, contact: ContactId, shown: ContactId, people: &mut Vec<ContactId>) -> ContactId {
         if contact != shown {
             self.shown_by.insert(contact, shown);
         }

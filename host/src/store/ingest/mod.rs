@@ -2,6 +2,7 @@
 
 mod load;
 mod people;
+mod records;
 mod reshown;
 mod write;
 

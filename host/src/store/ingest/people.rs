@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::ContactId;
-use crate::rules::ingest::{Filled, Known, NewContact, NewIdentity, NewMerge, NewQuestion, NewVerdict};
+use crate::rules::ingest::{Filled, Known, NewContact, NewIdentity, NewMerge, NewQuestion, NewVerdict, Retold};
 use crate::store::Tx;
 use crate::store::Type::{Int, Text};
 use crate::store::people::RULE;
@@ -12,6 +12,8 @@ use crate::store::people::RULE;
 pub(super) struct People {
     pub(super) contacts: Vec<NewContact>,
     pub(super) filled: BTreeMap<ContactId, Filled>,
+    pub(super) retold: BTreeMap<ContactId, Retold>,
+    pub(super) untied: Vec<(ContactId, ContactId)>,
     pub(super) identities: Vec<NewIdentity>,
     pub(super) moved: Vec<(ContactId, ContactId)>,
     pub(super) merges: Vec<NewMerge>,
@@ -20,6 +22,10 @@ pub(super) struct People {
 }
 
 pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) -> sqlx::Result<()> {
+    // Before what points at these contacts from now on.
+    for (contact, it) in people.retold {
+        retell(tx, contact, it, now).await?;
+    }
     let rows = people.contacts.into_iter().map(|it| {
         let Filled { name, company, city, language } = it.says;
         let shown = known.shown(it.id);
@@ -36,10 +42,13 @@ pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) 
             Some(shown).filter(|shown| *shown != it.id).into(),
             it.created_at.as_millisecond().into(),
             now.into(),
+            it.record_of.into(),
+            i64::from(it.corrects).into(),
         ]
     });
-    let sql = "insert into contacts (id, workspace_id, connection_id, name, company, city, language, said_at, reach, merged_into, created_at, updated_at) {rows}";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int, Int, Text, Int, Int], rows.collect());
+    let sql = "insert into contacts (id, workspace_id, connection_id, name, company, city, language, said_at, reach, merged_into, created_at, updated_at, \
+               record_of, corrects) {rows}";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Int, Int, Text, Int, Int, Text, Int], rows.collect());
 
     let rows = people.identities.into_iter().map(|it| {
         let said = it.identity;
@@ -63,19 +72,56 @@ pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) 
         queue_rare(tx, people.filled, people.merges, people.verdicts, now);
     }
     if !people.questions.is_empty() {
-        let rows = people
-            .questions
-            .into_iter()
-            .map(|it| vec![it.id.into(), it.workspace.into(), it.one.into(), it.other.into(), it.at.as_millisecond().into()]);
-        let sql = "with k(id, workspace_id, one, other, at) as ({rows}) \
+        let rows = people.questions.into_iter().map(|it| {
+            vec![it.id.into(), it.workspace.into(), it.one.into(), it.other.into(), it.asked_by.into(), it.at.as_millisecond().into()]
+        });
+        let sql = "with k(id, workspace_id, one, other, by, at) as ({rows}) \
                    insert into questions (id, workspace_id, one, other, bits, reasons, state, asked_by, asked_at) \
-                   select id, workspace_id, one, other, 0, '[]', 'open', 'link', at from k where true on conflict do nothing";
-        tx.queue(sql, &[Text, Text, Text, Text, Int], rows.collect());
+                   select id, workspace_id, one, other, 0, '[]', 'open', by, at from k where true on conflict do nothing";
+        tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
+    }
+    for (one, other) in people.untied {
+        let sql = format!("delete from verdicts where one = $1 and other = $2 and verdict = 'same' and author = '{RULE}'");
+        tx.execute(&sql, vec![one.into(), other.into()]).await?;
+        for contact in [one, other] {
+            look_again(tx, contact).await?;
+        }
     }
     for (from, into) in people.moved {
         let sql = "update contacts set merged_into = $2, updated_at = $3 where id = $1 or merged_into = $1";
         tx.execute(sql, vec![from.into(), into.into(), now.into()]).await?;
     }
+    Ok(())
+}
+
+/// Most contacts with an identity that are looked at anew because somebody has it no more. One that more have says nothing of them.
+const MOST_HOLDERS: i64 = 64;
+
+/// A contact says another thing from now on. Whoever had been found by what it said is looked at anew, behind the batch.
+async fn retell(tx: &mut Tx, contact: ContactId, it: Retold, now: i64) -> sqlx::Result<()> {
+    let Filled { name, company, city, language } = it.says;
+    let sql = "update contacts set name = $2, company = $3, city = $4, language = $5, said_at = $6, reach = $7, corrects = 1, updated_at = $8 where id = $1";
+    let values = vec![contact.into(), name.into(), company.into(), city.into(), language.into()];
+    let more = vec![it.said_at.as_millisecond().into(), (it.reach as i64).into(), now.into()];
+    tx.execute(sql, [values, more].concat()).await?;
+    look_again(tx, contact).await?;
+    for key in it.gone {
+        let place = || vec![it.workspace.into(), key.kind.as_str().into(), key.value.as_str().into()];
+        let sql = "delete from identities where workspace_id = $1 and kind = $2 and value = $3 and contact_id = $4";
+        tx.execute(sql, [place(), vec![contact.into()]].concat()).await?;
+        let sql = "select contact_id from identities where workspace_id = $1 and kind = $2 and value = $3 order by said limit $4";
+        for row in tx.fetch(sql, [place(), vec![MOST_HOLDERS.into()]].concat()).await? {
+            look_again(tx, row.id(0)?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The matcher looks at this contact once more.
+async fn look_again(tx: &mut Tx, contact: ContactId) -> sqlx::Result<()> {
+    let sql = "insert into revisits (contact_id, workspace_id, turn) select id, workspace_id, 1 from contacts where id = $1 \
+               on conflict (contact_id) do update set turn = revisits.turn + 1";
+    tx.execute(sql, vec![contact.into()]).await?;
     Ok(())
 }
 

@@ -22,6 +22,8 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
         People {
             contacts: plan.contacts,
             filled: plan.filled,
+            retold: plan.retold,
+            untied: plan.untied,
             identities: plan.identities,
             moved: plan.moved,
             merges: plan.merges,
@@ -75,6 +77,9 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
                occurred_at, received_at, placed) {rows}";
     tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Text], rows.collect());
     write_calls(tx, plan.changed_calls, plan.call_steps);
+    for (connection, record) in std::mem::take(&mut plan.deleted) {
+        crate::store::outbox::note_deleted(tx, connection, &record, now).await?;
+    }
     // Seldom needed: a batch without a token is written by the same text as ever.
     if !plan.redeemed.is_empty() {
         crate::store::links::redeem(tx, plan.redeemed);

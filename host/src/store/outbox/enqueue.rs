@@ -204,10 +204,12 @@ impl Store {
         Ok(())
     }
 
-    /// Asks for a record of the lead in this lane, of which the sink never heard. False: it was asked before, and there is none.
+    /// Asks for a record of the lead in this lane, of which the sink never heard, or which people deleted there. False: it was asked before, and there is none.
     pub async fn ask_for_record(&self, lane: &Lane, workspace: WorkspaceId) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        let sql = "select id from outbox where connection_id = $1 and lane = $2 and state in ('dead', 'delivered') and kind = 'lead.upsert' limit 1";
+        // Of a lead whose record people deleted it was asked before.
+        let sql = "select id from outbox where connection_id = $1 and lane = $2 and state in ('dead', 'delivered') and kind = 'lead.upsert' \
+                   and not exists (select 1 from external_refs r where r.connection_id = $1 and r.kind = 'deleted' and r.local_id = $2) limit 1";
         if !tx.fetch(sql, vec![lane.connection.into(), lane.lane.as_str().into()]).await?.is_empty() {
             return Ok(false);
         }

@@ -58,6 +58,8 @@ impl Store {
         }
         if let End::Delivered { reference, told } = &tried.end {
             written.references.extend(reference.as_ref().map(|it| row(lane.connection, it, now)));
+            let lead = reference.as_ref().filter(|it| it.kind == "lead");
+            written.revived.extend(lead.map(|it| vec![lane.connection.into(), it.local.as_str().into()]));
             if let Some(told) = told {
                 let (says, agrees) = sayings::told(tx, lane.connection, told).await?;
                 written.sayings.extend(says.map(|it| ((told.lead, lane.connection.to_string()), it)));
@@ -141,6 +143,7 @@ struct Written {
     ends: Ends,
     attempts: Vec<Vec<Value>>,
     references: Vec<Vec<Value>>,
+    revived: Vec<Vec<Value>>,
     sayings: BTreeMap<(LeadId, String), Sayings>,
 }
 
@@ -155,6 +158,10 @@ impl Written {
                    on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, details = excluded.details, written = 1, \
                    created_at = case when external_refs.remote_id = excluded.remote_id then external_refs.created_at else excluded.created_at end";
         tx.queue(sql, &[Text, Text, Text, Text, Text, Int], self.references);
+        // A record that is written anew is not deleted any more.
+        let sql = "with k(connection_id, local_id) as ({rows}) delete from external_refs where kind = 'deleted' \
+                   and exists (select 1 from k where k.connection_id = external_refs.connection_id and k.local_id = external_refs.local_id)";
+        tx.queue(sql, &[Text, Text], self.revived);
         sayings::write(tx, self.sayings);
         counters::ended(tx, &BTreeMap::from([(connection, self.ends)]), shard);
     }

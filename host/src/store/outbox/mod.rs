@@ -9,6 +9,8 @@ mod records;
 
 pub use enqueue::Once;
 pub(super) use enqueue::{enqueue, say};
+pub use records::RecordOf;
+pub(super) use records::note_deleted;
 
 use super::{Store, StoreError};
 use crate::ids::{ConnectionId, InteractionId, LeadId, OutboxId, WorkspaceId};

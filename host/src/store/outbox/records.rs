@@ -1,10 +1,11 @@
-//! Records that leads have in a sink, where these are not one to one: the sink merged some, or two people shared one.
+//! Records that leads have in a sink, where these are not one to one: the sink merged some, two people shared one, or people deleted one.
 
 use serde_json::Value;
 
-use crate::ids::{ConnectionId, LeadId};
+use crate::clock::timestamp;
+use crate::ids::{ConnectionId, LeadId, WorkspaceId};
 use crate::store::people::places;
-use crate::store::{self, Record, Store, StoreError};
+use crate::store::{self, Record, Store, StoreError, Tx};
 
 impl Store {
     /// Leads whose records the sink merged have the one that is left from now on. What was written into each of them stays known.
@@ -44,9 +45,77 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that people deleted a record: of all leads that had it.
+    pub async fn record_deleted(&self, connection: ConnectionId, record: &str) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        note_deleted(&mut tx, connection, record, self.clock.now_ms()).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The record of a lead that people deleted; none where it has another one, or had none.
+    pub async fn deleted_record(&self, connection: ConnectionId, lead: &str) -> Result<Option<String>, StoreError> {
+        let sql = "select remote_id from external_refs where connection_id = $1 and kind = 'deleted' and local_id = $2";
+        let row = self.db.fetch_optional(sql, vec![connection.into(), lead.into()]).await?;
+        Ok(row.map(|it| it.text(0)).transpose()?)
+    }
+
+    /// True for a lead whose record people deleted.
+    pub async fn is_deleted(&self, connection: ConnectionId, lead: &str) -> Result<bool, StoreError> {
+        Ok(self.deleted_record(connection, lead).await?.is_some())
+    }
+
+    /// True while something that the person said waits for a record: then there must be one, whatever became of the last.
+    pub async fn is_record_needed(&self, connection: ConnectionId, lead: &str) -> Result<bool, StoreError> {
+        let sql = "select 1 from outbox o join interactions n on n.id = o.subject_id where o.connection_id = $1 and o.lane = $2 and o.state = 'pending' \
+                   and o.kind = 'interaction.add' and n.direction = 'in' limit 1";
+        Ok(self.db.fetch_optional(sql, vec![connection.into(), lead.into()]).await?.is_some())
+    }
+
+    /// The records that a lead has in sinks, and those that people deleted there.
+    pub async fn records_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<RecordOf>, StoreError> {
+        let sql = "select x.name, r.remote_id, r.details, r.kind, r.created_at from connections x join external_refs r on r.connection_id = x.id \
+                   and r.kind in ('lead', 'deleted') and r.local_id = $2 where x.workspace_id = $1 order by x.name, r.kind desc";
+        let rows = self.db.fetch(sql, vec![workspace.into(), lead.into()]).await?;
+        let record = |row: &Record| {
+            let details: Value = serde_json::from_str(&row.text(2)?).unwrap_or_default();
+            let is_deleted = row.text(3)? == "deleted";
+            let deleted_at = if is_deleted { Some(timestamp(row.int(4)?)) } else { None };
+            let url = details["url"].as_str().map(str::to_owned);
+            Ok(RecordOf { connection: row.text(0)?, id: row.text(1)?, url, deleted_at })
+        };
+        Ok(rows.iter().map(record).collect::<sqlx::Result<_>>()?)
+    }
+
     /// True for a lead that shared a record with another person's and gave it up when the two were parted: it gets one of its own.
     pub async fn gave_up_record(&self, connection: ConnectionId, lead: LeadId) -> Result<bool, StoreError> {
         let sql = "select 1 from external_refs where connection_id = $1 and kind = 'parted' and local_id = $2";
         Ok(self.db.fetch_optional(sql, vec![connection.into(), lead.into()]).await?.is_some())
     }
+}
+
+/// A record that a lead has, or had, in a sink.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct RecordOf {
+    /// The connection's name.
+    pub connection: String,
+    /// The sink's id of it.
+    pub id: String,
+    /// Its address, where the connector gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// When the hub heard that people deleted it; none: it is there, as far as is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<patchbay_schemas::Timestamp>,
+}
+
+/// Notes that people deleted a record, since now.
+pub(in crate::store) async fn note_deleted(tx: &mut Tx, connection: ConnectionId, record: &str, now: i64) -> sqlx::Result<()> {
+    let place = || vec![connection.into(), record.into()];
+    let sql = "delete from external_refs where connection_id = $1 and kind = 'deleted' and local_id in \
+               (select r.local_id from external_refs r where r.connection_id = $1 and r.kind = 'lead' and r.remote_id = $2)";
+    tx.execute(sql, place()).await?;
+    let sql = "update external_refs set kind = 'deleted', created_at = $3 where connection_id = $1 and kind = 'lead' and remote_id = $2";
+    tx.execute(sql, [place(), vec![now.into()]].concat()).await?;
+    Ok(())
 }

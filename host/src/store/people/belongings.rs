@@ -32,6 +32,8 @@ pub(super) struct Scanned {
     pub(super) blocks: Vec<(i64, ContactId)>,
     /// What connectors remember: connection and key.
     pub(super) state: Vec<(String, String)>,
+    /// What records of other people's leads say: lead and connection.
+    pub(super) sayings: Vec<(LeadId, String)>,
     /// Conversations of the person in which others spoke too, each with the one of them who did so first.
     pub(super) shared: BTreeMap<ConversationId, ContactId>,
 }
@@ -172,6 +174,7 @@ impl Store {
                 found.state.push((row.text(0)?, key));
             }
         }
+        self.scan_sayings(workspace, &mut found).await?;
         let alone = places(1, contacts.len());
         let bound = || contacts.iter().map(|it| Value::from(*it)).collect::<Vec<_>>();
         for row in self.db.fetch(&format!("select key, contact_id from blocks where contact_id in ({alone})"), bound()).await? {
@@ -221,6 +224,23 @@ impl Store {
             needles.name(&row.text(0)?);
         }
         Ok(needles)
+    }
+
+    async fn scan_sayings(&self, workspace: WorkspaceId, found: &mut Scanned) -> Result<(), StoreError> {
+        let sql = "select s.lead_id, s.source, s.says from leads l join lead_sayings s on s.lead_id = l.id \
+                   where l.workspace_id = $1 and (s.lead_id > $2 or (s.lead_id = $2 and s.source > $3)) order by s.lead_id, s.source limit $4";
+        let (mut lead, mut source) = (String::new(), String::new());
+        loop {
+            let rows = self.db.fetch(sql, vec![workspace.into(), lead.as_str().into(), source.as_str().into(), PAGE.into()]).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            (lead, source) = (last.text(0)?, last.text(1)?);
+            for row in &rows {
+                let says = row.text(2)?;
+                if found.needles.found_in(says.as_bytes()) || found.needles.named_in(says.as_bytes()) {
+                    found.sayings.push((row.id(0)?, row.text(1)?));
+                }
+            }
+        }
     }
 
     async fn scan_events(&self, workspace: WorkspaceId, records: &BTreeSet<String>, found: &mut Scanned) -> Result<(), StoreError> {

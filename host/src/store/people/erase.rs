@@ -220,7 +220,7 @@ async fn forget_people(tx: &mut Tx, workspace: WorkspaceId, owned: &Owned, scann
     locals.extend(owned.commands.iter().map(|it| Value::from(*it)));
     for locals in locals.chunks(500) {
         let sql = format!(
-            "delete from external_refs where kind in ('lead', 'parted', 'interaction', 'message', 'call') and local_id in ({}) \
+            "delete from external_refs where kind in ('lead', 'parted', 'deleted', 'interaction', 'message', 'call') and local_id in ({}) \
              and connection_id in (select id from connections where workspace_id = $1)",
             places(2, locals.len())
         );
@@ -253,6 +253,7 @@ async fn forget_people(tx: &mut Tx, workspace: WorkspaceId, owned: &Owned, scann
     for (key, contact) in &scanned.blocks {
         tx.execute("delete from blocks where key = $1 and contact_id = $2", vec![(*key).into(), (*contact).into()]).await?;
     }
+    write_by_chunks(tx, "delete from revisits where contact_id in ({list})", contacts).await?;
     write_by_chunks(tx, "delete from pins where contact_id in ({list})", contacts).await?;
     write_by_chunks(tx, "delete from identities where contact_id in ({list})", contacts).await?;
     tx.execute(&format!("delete from contacts where workspace_id = $1 and id in ({list})"), bound()).await?;
@@ -266,6 +267,9 @@ async fn forget_words(tx: &mut Tx, workspace: WorkspaceId, scanned: &Scanned) ->
     for (connection, key) in &scanned.state {
         let sql = "delete from connector_state where connection_id = $1 and key = $2";
         tx.execute(sql, vec![connection.as_str().into(), key.as_str().into()]).await?;
+    }
+    for (lead, source) in &scanned.sayings {
+        crate::store::sayings::forget_person(tx, *lead, source).await?;
     }
     for (table, id, of) in [("alerts", "id", "connection_id"), ("holds", "connection_id", "connection_id"), ("connections", "id", "id")] {
         let sql = format!(

@@ -93,14 +93,16 @@ impl Store {
         Ok(rows.iter().map(|it| it.id(0)).collect::<sqlx::Result<_>>()?)
     }
 
-    /// Contacts as they are compared, in no order; those of other workspaces are not there.
+    /// Contacts as they are compared, in no order; those of other workspaces are not there. What a record says is said of the person whom it names, also where
+    /// that name is the hub's.
     pub async fn records(&self, workspace: WorkspaceId, ids: &[ContactId]) -> Result<Vec<Loaded>, StoreError> {
         let mut found: BTreeMap<ContactId, Loaded> = BTreeMap::new();
         for ids in ids.chunks(MOST) {
             let (list, bound) = padded(2, ids);
             let values = || std::iter::once(Value::from(workspace)).chain(bound.clone()).collect::<Vec<_>>();
             let sql = format!(
-                "select id, coalesce(merged_into, id), name, company, city from contacts where workspace_id = $1 and id in ({list})"
+                "select c.id, coalesce(c.merged_into, c.id), coalesce(c.name, p.name), c.company, c.city from contacts c \
+                 left join leads l on l.id = c.record_of left join contacts p on p.id = l.contact_id where c.workspace_id = $1 and c.id in ({list})"
             );
             for row in self.db.fetch(&sql, values()).await? {
                 let text = |at| Ok::<_, sqlx::Error>(row.opt_text(at)?.unwrap_or_default());

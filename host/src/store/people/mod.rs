@@ -15,6 +15,8 @@ mod pins;
 mod questions;
 mod records;
 mod regroup;
+mod revisits;
+mod shown;
 mod weights;
 mod why;
 
@@ -28,6 +30,7 @@ pub use merging::Merging;
 pub use pins::PinView;
 pub use questions::{Asked, QuestionView};
 pub use regroup::Found;
+pub(super) use shown::people_in;
 pub use weights::WeightsView;
 pub use why::{MergeView, ReasonView, SourceView, Why};
 

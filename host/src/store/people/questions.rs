@@ -22,7 +22,7 @@ pub struct QuestionView {
     pub other: Contact,
     /// The odds that they are one person in thousandths of a bit: 1000 is two to one.
     pub bits: i64,
-    /// Who asks: `rule`, or `link`: a link that was made for the one was opened by the other.
+    /// Who asks: `rule`; `link`: a link that was made for the one was opened by the other; `record`: a record of the one's lead names the other.
     pub asked_by: String,
     /// What speaks for it and against it.
     pub reasons: Vec<ReasonView>,

@@ -25,6 +25,8 @@ pub struct Found {
     pub questions: Vec<(ContactId, ContactId, i32, Vec<Reason>)>,
     /// Identities, kind and value, that are several people's from now on, or are not any more.
     pub marks: BTreeMap<(String, String), bool>,
+    /// Contacts that were compared anew, and in which turn.
+    pub revisited: Vec<(ContactId, i64)>,
 }
 
 impl Store {
@@ -66,6 +68,7 @@ impl Store {
             let sql = "update identities set shared = $4 where workspace_id = $1 and kind = $2 and value = $3";
             tx.execute(sql, vec![workspace.into(), kind.as_str().into(), value.as_str().into(), i64::from(*shared).into()]).await?;
         }
+        super::revisits::done(&mut tx, &found.revisited).await?;
         effects.enqueue(&mut tx, now).await?;
         tx.commit().await?;
         Ok(true)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::groups::{places, values};
 use super::pins::PinView;
 use crate::clock::timestamp;
-use crate::ids::{ContactId, MergeId, WorkspaceId};
+use crate::ids::{ContactId, LeadId, MergeId, WorkspaceId};
 use crate::store::ingest::identity_kind;
 use crate::store::{Record, Store, StoreError};
 
@@ -36,8 +36,11 @@ pub struct SourceView {
     pub connection: String,
     /// The connector's id.
     pub connector: String,
-    /// When it said so first.
+    /// When it said so first; of a record when it changed last.
     pub said_at: Timestamp,
+    /// The lead whose record there says so: what it says changes with the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_of: Option<LeadId>,
     /// What it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -64,7 +67,7 @@ pub struct MergeView {
     pub from: ContactId,
     /// The older one.
     pub into: ContactId,
-    /// What spoke for it and against it. Empty: somebody said so, or a call had one caller.
+    /// What spoke for it and against it. Empty: somebody said so, a call had one caller, or one is what the record of a lead says of its person.
     pub reasons: Vec<ReasonView>,
     /// `rule`, or who said so.
     pub author: String,
@@ -113,7 +116,7 @@ impl Store {
     pub async fn why(&self, workspace: WorkspaceId, id: ContactId) -> Result<Option<Why>, StoreError> {
         let Some(contact) = self.contact(workspace, id).await? else { return Ok(None) };
         let shown: ContactId = contact.id.parse().map_err(|_| StoreError::Gone("the contact"))?;
-        let sql = "select c.id, x.name, x.connector, c.said_at, c.name, c.company, c.city, c.language from contacts c \
+        let sql = "select c.id, x.name, x.connector, c.said_at, c.name, c.company, c.city, c.language, c.record_of from contacts c \
                    join connections x on x.id = c.connection_id where c.workspace_id = $1 and (c.id = $2 or c.merged_into = $2) order by c.id";
         let rows = self.db.fetch(sql, vec![workspace.into(), shown.into()]).await?;
         let mut sources = rows.iter().map(source).collect::<sqlx::Result<Vec<_>>>()?;
@@ -154,6 +157,7 @@ fn source(row: &Record) -> sqlx::Result<SourceView> {
         connection: row.text(1)?,
         connector: row.text(2)?,
         said_at: timestamp(row.int(3)?),
+        record_of: row.opt_id(8)?,
         name: row.opt_text(4)?,
         company: row.opt_text(5)?,
         city: row.opt_text(6)?,

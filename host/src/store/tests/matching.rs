@@ -13,7 +13,7 @@ impl World {
     }
 
     /// Looks at everybody until nothing is left to do.
-    async fn matches(&self) {
+    pub(super) async fn matches(&self) {
         let mut matcher = self.matcher();
         while matcher.round(&self.contexts[&self.origin.workspace]).await.unwrap() != Round::Idle {}
         // The turn ends with the matcher.

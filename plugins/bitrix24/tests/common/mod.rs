@@ -156,6 +156,7 @@ pub fn first(lead: &Lead) -> LeadUpsert {
         new_record: NewRecord::UnlessOpen,
         fields: Extra::new(),
         settled: Vec::new(),
+        find_only: false,
         retried: false,
     }
 }

@@ -6,6 +6,7 @@ use super::super::plan::{Imported, NewLead, NewReference};
 use super::super::returning::History;
 use super::super::{LeadState, Said};
 use super::leads::title;
+use super::records::Before;
 use super::{Planner, Scene};
 use crate::ids::{ContactId, LeadId};
 
@@ -31,13 +32,13 @@ impl Planner<'_> {
     fn import_record(&mut self, scene: &Scene<'_>, record: &RecordChange, said: Option<&Said>) -> Imported {
         let connection = scene.origin.connection;
         if self.known.references.contains_key(&(connection, record.external_id.clone())) {
-            self.take_record(scene, record);
+            self.take_record(scene, record, said, Before::Shown);
             return ONE;
         }
         let made_for = record.lead.as_deref().and_then(|it| it.parse().ok());
         let made_for = made_for.filter(|it| self.known.leads.get(it).is_some_and(|it| it.workspace == scene.origin.workspace));
         if let Some(lead) = made_for {
-            self.bind(scene, lead, record);
+            self.bind(scene, lead, record, said, Before::Shown);
             return Imported { joined: 1, ..ONE };
         }
         let Some(stage) = record.fields.stage.clone().filter(patchbay_schemas::Stage::is_open) else {
@@ -46,10 +47,11 @@ impl Planner<'_> {
         };
         let nothing = Said::default();
         let said = said.unwrap_or(&nothing);
-        let (contact, new) = self.know(scene, said);
-        let people = i64::from(new);
+        let contact = self.introduce(scene, said);
+        let people = i64::from(self.known.shown(contact) == contact);
         if let Some(lead) = self.unbound_lead(scene, contact) {
-            self.bind(scene, lead, record);
+            self.tells_of(scene, lead, contact, said);
+            self.bind(scene, lead, record, Some(said), Before::Nothing);
             return Imported { people, joined: 1, ..ONE };
         }
         let RecordFields { responsible, title: called, next_contact_at, tags, .. } = record.fields.clone();
@@ -85,7 +87,8 @@ impl Planner<'_> {
             form: None,
             created_at: scene.received_at,
         });
-        self.bind(scene, id, record);
+        self.tells_of(scene, id, contact, said);
+        self.bind(scene, id, record, Some(said), Before::Nothing);
         Imported { people, leads: 1, ..ONE }
     }
 
@@ -113,12 +116,12 @@ impl Planner<'_> {
     }
 
     /// From now on the record is that of the lead, and what stands there is the word of its people.
-    fn bind(&mut self, scene: &Scene<'_>, lead: LeadId, record: &RecordChange) {
+    fn bind(&mut self, scene: &Scene<'_>, lead: LeadId, record: &RecordChange, said: Option<&Said>, before: Before) {
         let connection = scene.origin.connection;
         self.known.references.insert((connection, record.external_id.clone()), lead);
         self.known.bound.insert((connection, lead));
         self.plan.references.push(NewReference { connection, lead, remote: record.external_id.clone() });
-        self.take_record(scene, record);
+        self.take_record(scene, record, said, before);
     }
 }
 

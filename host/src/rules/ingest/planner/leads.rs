@@ -1,13 +1,12 @@
 //! Leads: which one an interaction belongs to, and what becomes of it.
 
-use patchbay_schemas::{Detail, Direction, Interaction, Qualification, RecordChange, Stage, Temperature, Timestamp};
+use patchbay_schemas::{Detail, Direction, Interaction, Qualification, Stage, Temperature, Timestamp};
 
-use super::super::plan::{Ask, NewLead};
+use super::super::plan::NewLead;
 use super::super::returning::{Done, History, Placed, Then, Turn, judge};
-use super::super::{LeadState, Reach, Said, Way};
+use super::super::{LeadState, Reach, Said};
 use super::{Context, Planner, Scene};
 use crate::ids::{ContactId, LeadId, WorkspaceId};
-use crate::rules::conflict::{self, Heard, Telling};
 use crate::rules::link::{attributed, with_source};
 
 /// Longest title of a lead, characters.
@@ -150,43 +149,7 @@ impl Planner<'_> {
         true
     }
 
-    /// A sink says what its record holds now. What is new there is the word of its people, and the lead shows the word that holds (`rules/conflict`).
-    /// Where that is another one, the sink hears so too.
-    pub(super) fn take_record(&mut self, scene: &Scene<'_>, record: &RecordChange) {
-        let source = scene.origin.connection;
-        let Some(lead) = self.known.references.get(&(source, record.external_id.clone())).copied() else { return };
-        let Some(before) = self.known.leads.get(&lead).cloned() else { return };
-        let telling = match scene.way {
-            Way::Receipt { retried: false } => Telling::Before,
-            Way::Receipt { retried: true } => Telling::BeforeAgain,
-            _ if self.known.in_flight.contains(&(source, lead)) => Telling::Amid,
-            _ => Telling::Quiet,
-        };
-        let heard = Heard { changed_at: scene.occurred_at, heard_at: scene.received_at, telling };
-        let (sources, name) = (self.known.sources.entry(lead).or_default(), source.to_string());
-        sources.entry(name.clone()).or_default().connector.clone_from(&scene.origin.connector);
-        let said = sources.clone();
-        let trusted = &scene.context.settings.trusted;
-        let news = conflict::hear(sources, &name, &record.fields, &conflict::shown(&before), heard, trusted);
-        let changed = sources.iter().filter(|(name, it)| said.get(*name).is_none_or(|said| said.says != it.says));
-        self.plan.sayings.extend(changed.map(|(name, it)| ((lead, name.clone()), it.says.clone())));
-        let mut state = before.clone();
-        news.shown.into_iter().for_each(|(field, value)| conflict::show(&mut state, field, value));
-        if state != before {
-            let shown = self.known.shown(state.contact);
-            if let Some(contact) = self.known.contacts.get_mut(&shown) {
-                contact.leads.insert(lead);
-            }
-            self.known.leads.insert(lead, state.clone());
-            self.change(lead, state);
-            self.tell(scene, lead, &Ask::Upsert);
-        }
-        if news.overruled && scene.context.sinks.contains(&source) {
-            self.tell_one(scene, source, lead, Ask::Upsert);
-        }
-    }
-
-    fn change(&mut self, lead: LeadId, state: LeadState) {
+    pub(super) fn change(&mut self, lead: LeadId, state: LeadState) {
         match self.plan.leads.iter_mut().find(|it| it.id == lead) {
             Some(new) => new.state = state,
             None => {

@@ -4,7 +4,10 @@ mod calls;
 mod import;
 mod leads;
 mod persons;
+mod records;
 mod replies;
+
+use records::Before;
 
 pub use leads::title;
 pub use replies::reply_to;
@@ -226,7 +229,7 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         if let EventBody::Record(record) = body {
-            self.take_record(&scene, record);
+            self.take_record(&scene, record, said, Before::Shown);
             return Ok(());
         }
         if let (Some(to), Some(reply)) = (reply_to(body), body.interaction()) {

@@ -64,10 +64,17 @@ impl Planner<'_> {
             self.plan.identities.retain(|it| it.contact != contact || it.identity.key != key);
         }
         let (one, other) = (meant.min(contact), meant.max(contact));
-        self.plan.questions.push(NewQuestion { id: self.ids.next(), workspace: scene.origin.workspace, one, other, at: scene.received_at });
+        self.plan.questions.push(NewQuestion {
+            id: self.ids.next(),
+            workspace: scene.origin.workspace,
+            one,
+            other,
+            asked_by: "link",
+            at: scene.received_at,
+        });
     }
 
-    fn meet(&mut self, scene: &Scene<'_>, said: &Said) -> ContactId {
+    pub(super) fn meet(&mut self, scene: &Scene<'_>, said: &Said) -> ContactId {
         let id = self.ids.next();
         let Said { name, company, city, language, .. } = said.clone();
         self.plan.contacts.push(NewContact {
@@ -78,6 +85,8 @@ impl Planner<'_> {
             reach: said.reach(),
             said_at: scene.occurred_at,
             created_at: scene.received_at,
+            record_of: None,
+            corrects: false,
         });
         self.known.contacts.insert(id, ContactState::of(said));
         id
@@ -106,7 +115,7 @@ impl Planner<'_> {
         true
     }
 
-    fn point_at(&mut self, scene: &Scene<'_>, contact: ContactId, said: &Said) {
+    pub(super) fn point_at(&mut self, scene: &Scene<'_>, contact: ContactId, said: &Said) {
         let workspace = scene.origin.workspace;
         for identity in &said.identities {
             let holder = self.known.identities.entry((workspace, identity.key.clone())).or_insert(Holder { contact, shared: false });
@@ -116,7 +125,7 @@ impl Planner<'_> {
     }
 
     /// Joins a new contact to whom its strong identities point at, and with it those people to one another.
-    fn join(&mut self, scene: &Scene<'_>, contact: ContactId, said: &Said) {
+    pub(super) fn join(&mut self, scene: &Scene<'_>, contact: ContactId, said: &Said) {
         for identity in said.identities.iter().filter(|it| it.is_strong()) {
             let Some(holder) = self.known.identities.get(&(scene.origin.workspace, identity.key.clone())).copied() else { continue };
             let (here, there) = (self.known.shown(contact), self.known.shown(holder.contact));
@@ -133,14 +142,14 @@ impl Planner<'_> {
     }
 
     /// A person who was there before is shown otherwise from now on.
-    fn reshow(&mut self, shown: ContactId) {
+    pub(super) fn reshow(&mut self, shown: ContactId) {
         if !self.plan.contacts.iter().rev().any(|it| it.id == shown) {
             self.plan.reshown.insert(shown);
         }
     }
 
     /// Shows two people as one from now on. Nothing of either is changed, so that it can be taken back.
-    fn merge(&mut self, scene: &Scene<'_>, one: ContactId, other: ContactId, reasons: Vec<Reason>) {
+    pub(super) fn merge(&mut self, scene: &Scene<'_>, one: ContactId, other: ContactId, reasons: Vec<Reason>) {
         let (here, there) = (self.known.shown(one), self.known.shown(other));
         let (younger, older) = (here.max(there), here.min(there));
         let leads = |person: ContactId| self.known.contacts.get(&person).map(|it| it.leads.iter().copied().collect()).unwrap_or_default();

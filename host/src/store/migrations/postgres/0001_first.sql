@@ -215,10 +215,13 @@ create table contacts (
     reach bigint not null,                   -- what leads to the person: 0 nothing, 1 a company's switchboard, 2 the person
     merged_into text,                        -- the contact that shows the person: the oldest of all that are one; null: this one
     guarded bigint not null default 0,        -- 1: a person parted it from another; two such people are joined by no batch, only with all of it looked at
+    record_of text,                          -- the lead whose record there says so, and what it says changes with the record; null: it was said once and for all
+    corrects bigint not null default 0,      -- 1: people of a CRM said so, who had before them what the hub had shown
     created_at bigint not null,
     updated_at bigint not null
 );
 create index contacts_merged on contacts (merged_into) where merged_into is not null; -- "who else is this?"
+create unique index contacts_record on contacts (record_of, connection_id) where record_of is not null; -- "who says what this record says?"
 
 -- What points at a person. Each contact has its own rows: the phone that a form and a call tell of stands there twice.
 create table identities (
@@ -271,7 +274,7 @@ create table questions (
     bits bigint not null,                   -- the odds that they are one person, in thousandths of a bit
     reasons text not null,                   -- JSON array, as in merges
     state text not null,                     -- open, yes, no, or never (no, and never ask about these people again)
-    asked_by text not null default 'rule',   -- rule, or link: what was made for the one was opened by the other
+    asked_by text not null default 'rule',   -- rule; link: what was made for the one was opened by the other; record: a record of the one's lead names the other
     asked_at bigint not null,
     answered_by text,
     answered_at bigint
@@ -279,6 +282,14 @@ create table questions (
 create unique index questions_pair on questions (one, other);
 create index questions_other on questions (other);                  -- all of one contact
 create index questions_state on questions (workspace_id, state, id); -- the list
+
+-- Contacts that are compared anew, because what they say changed, or what others said who had the same phone.
+create table revisits (
+    contact_id text primary key not null,
+    workspace_id text not null,
+    turn bigint not null                     -- rises when it is asked for again, so that it is not taken for done
+);
+create index revisits_workspace on revisits (workspace_id, contact_id); -- what is to be looked at
 
 -- Which contacts have a blocking key: two contacts are compared only where they have one in common. A key that too many have says nothing of
 -- any two, and has no more rows than it takes to know that.
@@ -513,7 +524,7 @@ create index attempts_outbox on attempts (outbox_id, id);
 
 create table external_refs (
     connection_id text not null,             -- the sink
-    kind text not null,                      -- lead, interaction, message or call; parted: a lead's record that stayed with another person
+    kind text not null,                      -- lead, interaction, message or call; parted: a lead's record that stayed with another person; deleted: one that people deleted, since created_at
     local_id text not null,
     remote_id text not null,
     details text not null,                   -- JSON: what the last receipt said; the connection's own memory of the record
