@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// How often a count is looked at.
 const LOOK: Duration = Duration::from_millis(2);
@@ -17,22 +18,25 @@ pub struct Sinks {
     counts: Arc<[AtomicU64]>,
     /// When each command arrived.
     pub arrivals: mpsc::UnboundedReceiver<Instant>,
+    _tasks: JoinSet<()>,
 }
 
 impl Sinks {
-    /// So many of them. They answer until the runtime ends.
+    /// So many of them. They answer until this is dropped.
     pub async fn start(sinks: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let port = listener.local_addr().expect("a listener has an address").port();
         let counts: Arc<[AtomicU64]> = (0..sinks).map(|_| AtomicU64::new(0)).collect();
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let all = Arc::clone(&counts);
-        tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, Arc::clone(&all), arrived.clone()));
+                open.spawn(answer(stream, Arc::clone(&all), arrived.clone()));
             }
         });
-        Self { port, counts, arrivals }
+        Self { port, counts, arrivals, _tasks: tasks }
     }
 
     /// Where a sink answers.
