@@ -57,9 +57,7 @@ impl Store {
             written.attempts.push(values.into());
         }
         if let End::Delivered { reference, told } = &tried.end {
-            written.references.extend(reference.as_ref().map(|it| row(lane.connection, it, now)));
-            let lead = reference.as_ref().filter(|it| it.kind == "lead");
-            written.revived.extend(lead.map(|it| vec![lane.connection.into(), it.local.as_str().into()]));
+            written.references.extend(reference.as_ref().map(|it| ((it.kind, it.local.clone()), row(lane.connection, it, now))));
             if let Some(told) = told {
                 let (says, agrees) = sayings::told(tx, lane.connection, told).await?;
                 written.sayings.extend(says.map(|it| ((told.lead, lane.connection.to_string()), it)));
@@ -142,8 +140,8 @@ fn outcome<'a>(end: &'a End, ends: &mut Ends) -> Outcome<'a> {
 struct Written {
     ends: Ends,
     attempts: Vec<Vec<Value>>,
-    references: Vec<Vec<Value>>,
-    revived: Vec<Vec<Value>>,
+    /// By kind and our id: what was written twice is where it was written last.
+    references: BTreeMap<(&'static str, String), Vec<Value>>,
     sayings: BTreeMap<(LeadId, String), Sayings>,
 }
 
@@ -157,11 +155,12 @@ impl Written {
                    select connection_id, kind, local_id, remote_id, details, created_at from k where true \
                    on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, details = excluded.details, written = 1, \
                    created_at = case when external_refs.remote_id = excluded.remote_id then external_refs.created_at else excluded.created_at end";
-        tx.queue(sql, &[Text, Text, Text, Text, Text, Int], self.references);
+        let revived = self.references.keys().filter(|it| it.0 == "lead").map(|it| vec![connection.into(), it.1.as_str().into()]).collect();
+        tx.queue(sql, &[Text, Text, Text, Text, Text, Int], self.references.into_values().collect());
         // A record that is written anew is not deleted any more.
-        let sql = "with k(connection_id, local_id) as ({rows}) delete from external_refs where kind = 'deleted' \
-                   and exists (select 1 from k where k.connection_id = external_refs.connection_id and k.local_id = external_refs.local_id)";
-        tx.queue(sql, &[Text, Text], self.revived);
+        let sql = "with k(connection_id, local_id) as ({rows}) delete from external_refs \
+                   where (connection_id, kind, local_id) in (select connection_id, 'deleted', local_id from k)";
+        tx.queue(sql, &[Text, Text], revived);
         sayings::write(tx, self.sayings);
         counters::ended(tx, &BTreeMap::from([(connection, self.ends)]), shard);
     }
