@@ -1,16 +1,14 @@
 //! What a connection can do that gets in as an application, against the fake Bitrix24: the offline queue, and open lines.
 
-#[expect(dead_code, reason = "the tests of records use the rest")]
-mod common;
-
 use bitrix24::application::poll;
 use bitrix24::config::Config;
-use common::{Server, first, id, lead, note};
 use patchbay_schemas::command::InteractionAdd;
 use patchbay_schemas::{Event, EventBody, RecordAction};
 use patchbay_sdk::{Failure, Page, Retry};
 use patchbay_testing::Schema;
 use serde_json::{Value, json};
+
+use crate::common::{Server, first, id, lead, note};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 const CONVERSATION: &str = "cnv_01JPA3Q6X3R8M5N2T7V9W0Y1ZH";

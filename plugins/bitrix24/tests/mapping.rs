@@ -1,11 +1,7 @@
 //! A connection's field mapping, and what is planned, against the fake Bitrix24.
 
-#[expect(dead_code, reason = "the tests of records use the rest")]
-mod common;
-
 use bitrix24::client::{Ask, Client};
 use bitrix24::config::{Config, Kind};
-use common::{Server, again, first, id, lead};
 use patchbay_schemas::command::{FieldKind, FieldList, LeadUpsert};
 use patchbay_schemas::lead::Responsible;
 use patchbay_schemas::{Extra, Lead, Stage};
@@ -14,9 +10,7 @@ use patchbay_sdk::http::Answer;
 use patchbay_tests::fake::bitrix24::Misbehave;
 use serde_json::{Value, json};
 
-fn deals(server: &Server) -> Config {
-    Config { kind: Kind::Deal, ..server.config() }
-}
+use crate::common::{Server, again, deals, first, id, lead};
 
 fn fields(config: &Config, server: &Server) -> FieldList {
     let receipt = server.with(|client| bitrix24::fields::list(client, config)).expect("fields");

@@ -1,16 +1,14 @@
 //! Several commands in one call, against the fake Bitrix24: they cost a part of the requests, and do what they would do one by one.
 
-#[expect(dead_code, reason = "the tests of single commands use the rest")]
-mod common;
-
 use bitrix24::config::{Config, Kind};
 use bitrix24::together::execute_all;
-use common::{Server, first, id, lead, message};
 use patchbay_schemas::command::{Command, CommandBody};
 use patchbay_schemas::{Lead, Receipt};
 use patchbay_sdk::{Failure, Retry};
 use patchbay_tests::fake::bitrix24::Misbehave;
 use serde_json::json;
+
+use crate::common::{Server, first, id, lead, message};
 
 fn upsert(lead: &Lead) -> Command {
     let body = CommandBody::LeadUpsert(Box::new(first(lead)));

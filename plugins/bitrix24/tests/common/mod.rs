@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use bitrix24::client::{Ask, Client};
-use bitrix24::config::Config;
+use bitrix24::config::{Config, Kind};
 use patchbay_schemas::command::{Command, CommandBody, InteractionAdd, LeadUpsert, NewRecord};
-use patchbay_schemas::{Event, Extra, Lead, Receipt};
+use patchbay_schemas::event::RecordFields;
+use patchbay_schemas::{Event, EventBody, Extra, Lead, Receipt};
 use patchbay_sdk::http::Answer;
 use patchbay_sdk::{Failure, Page, Request};
 use patchbay_tests::fake::bitrix24::{ACCESS, CODE, FakeBitrix24, USER};
@@ -182,4 +183,24 @@ pub fn note(lead: &str, interaction: &str, kind: &str, payload: &Value) -> Inter
 pub fn message(lead: &str, interaction: &str, text: &str) -> InteractionAdd {
     let payload = json!({ "direction": "in", "person": { "name": { "full": "Иван" } }, "text": text, "message": { "id": "1" } });
     note(lead, interaction, "message", &payload)
+}
+
+/// The configuration of a portal that works with deals.
+pub fn deals(server: &Server) -> Config {
+    Config { kind: Kind::Deal, pipeline: "2".to_owned(), ..server.config() }
+}
+
+/// What a multiple field of a record holds.
+pub fn values(record: &Value, field: &str) -> Vec<String> {
+    let all = record[field].as_array().into_iter().flatten();
+    all.map(|it| it["VALUE"].as_str().expect("a text").to_owned()).collect()
+}
+
+/// What the last event of a record tells of it.
+pub fn last_of(events: &[Event], record: &str) -> RecordFields {
+    let of = |it: &&Event| matches!(&it.body, EventBody::Record(it) if it.external_id == record);
+    match events.iter().rfind(of).map(|it| it.body.clone()) {
+        Some(EventBody::Record(it)) => it.fields,
+        other => panic!("no event of {record}: {other:?}"),
+    }
 }

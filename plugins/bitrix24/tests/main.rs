@@ -1,0 +1,11 @@
+//! The connector without its host, against the fake Bitrix24.
+
+mod application;
+mod common;
+mod fixtures;
+mod hearing;
+mod mapping;
+mod notes;
+mod together;
+mod trouble;
+mod writing;
