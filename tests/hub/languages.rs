@@ -86,9 +86,11 @@ async fn streams(language: &str, source: &str) {
     let connector = folder.path().join("ticker");
     files::lend_tools(language, &tools, &connector);
     let twin = Path::new(env!("CARGO_MANIFEST_DIR")).join("connectors/ticker");
-    for (from, to) in [("connector.toml".to_owned(), "connector.toml".to_owned()), (format!("twins/{source}"), format!("src/{source}"))] {
-        std::fs::copy(twin.join(from), connector.join(to)).expect("it can be copied");
-    }
+    std::fs::copy(twin.join("twins").join(source), connector.join("src").join(source)).expect("it can be copied");
+    // What the language needs besides stands in the manifest that was there.
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).expect("a text");
+    let limits = read(connector.join("connector.toml")).split_once("[limits]").map(|it| format!("\n[limits]{}", it.1)).expect("limits");
+    std::fs::write(connector.join("connector.toml"), read(twin.join("connector.toml")) + &limits).expect("it can be written");
     let built = patchbay(&connector, &["connector", "build", "--json"]);
     assert_eq!(imports(&built), Vec::<String>::new());
 
