@@ -4,13 +4,15 @@
 //! 16 vendors' clients ─ telegram and forms, again until 2xx ─► hubs (killed and started again) ─► fake Odoo (slow, failing, losing answers)
 //! ```
 //! `PATCHBAY_KILL_SEED` plays a run's choices again (not its timing), `PATCHBAY_KILL_ROUNDS` makes it shorter or longer. `steps`: killed at each
-//! named step; `database`: it is PostgreSQL that goes away; `disk`: the disk is full; `clock`: it is put back and forward.
+//! named step; `database`: it is PostgreSQL that goes away; `disk`: the disk is full; `clock`: it is put back and forward; `real_odoo`: a real
+//! Odoo is stopped and started.
 
 mod chance;
 mod client;
 mod clock;
 mod database;
 mod disk;
+mod real_odoo;
 mod steps;
 
 use std::collections::HashMap;

@@ -1,5 +1,7 @@
 //! The real Odoo that `tests/servers/odoo-up.sh` brings up: asked the way people's clicks end up, by its external API.
 
+use std::process::Command;
+
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -81,10 +83,31 @@ impl Odoo {
         self.call("res.users", "create", json!({ "vals_list": [user] })).await[0].as_i64().expect("an id")
     }
 
+    /// Stops it, its database too. Panics where it is not the one that the script started.
+    pub fn stop() {
+        script("down");
+    }
+
+    /// Starts it again; returns when it answers.
+    pub fn start() {
+        script("up");
+    }
+
+    /// Whether it answers.
+    pub async fn answers(&self) -> bool {
+        self.client.get(format!("{}/web/version", self.url)).send().await.is_ok()
+    }
+
     /// A phone that no other test and no former run used: `+79` and nine digits.
     #[must_use]
     pub fn phone() -> String {
         let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("it is later than 1970");
         format!("+79{:09}", (since.as_millis() * 10 + u128::from(unique() % 10)) % 1_000_000_000)
     }
+}
+
+fn script(what: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/servers/odoo-up.sh");
+    let ended = Command::new(path).arg(what).status().expect("the script can be run");
+    assert!(ended.success(), "{path} {what}");
 }

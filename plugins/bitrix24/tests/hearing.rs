@@ -3,12 +3,12 @@
 use bitrix24::config::{Config, Kind};
 use patchbay_schemas::lead::Responsible;
 use patchbay_schemas::manifest::IMPORT;
-use patchbay_schemas::{Event, EventBody, RecordAction, Stage};
+use patchbay_schemas::{EventBody, RecordAction, Stage};
 use patchbay_testing::Schema;
 use patchbay_tests::fake::bitrix24::{Misbehave, TOKEN};
 use serde_json::json;
 
-use crate::common::{Server, first, id, last_of, lead};
+use crate::common::{Server, first, last_of, lead};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 

@@ -1,7 +1,7 @@
 //! A connection's field mapping, and what is planned, against the fake Bitrix24.
 
 use bitrix24::client::{Ask, Client};
-use bitrix24::config::{Config, Kind};
+use bitrix24::config::Config;
 use patchbay_schemas::command::{FieldKind, FieldList, LeadUpsert};
 use patchbay_schemas::lead::Responsible;
 use patchbay_schemas::{Extra, Lead, Stage};

@@ -6,7 +6,7 @@ use patchbay_sdk::Retry;
 use patchbay_tests::fake::bitrix24::Misbehave;
 use serde_json::json;
 
-use crate::common::{Server, again, deals, first, id, lead, message};
+use crate::common::{Server, again, deals, first, id, lead};
 
 #[test]
 fn a_deleted_record_comes_back_or_stops() {

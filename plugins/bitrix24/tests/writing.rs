@@ -8,7 +8,7 @@ use patchbay_sdk::Retry;
 use patchbay_tests::fake::bitrix24::Misbehave;
 use serde_json::json;
 
-use crate::common::{Server, again, deals, first, id, lead, message, values};
+use crate::common::{Server, again, deals, first, id, lead, values};
 
 #[test]
 fn a_new_lead_arrives_with_all_that_is_known() {
