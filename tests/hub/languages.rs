@@ -96,7 +96,10 @@ async fn streams(language: &str, source: &str) {
 
     let hub = Hub::start(Engine::Sqlite).await;
     std::fs::copy(built["file"].as_str().expect("a file"), hub.folder().path().join("connectors/ticker.wasm")).expect("it can be copied");
-    let _ = hub.cli_any(&["connector", "inspect", "ticker"], "");
+    // Compiles it into the hub's own cache, however long that takes here.
+    let body = folder.path().join("line.txt");
+    std::fs::write(&body, "say 1 hello").expect("a new file");
+    let _ = hub.cli_any(&["connector", "map", "ticker", "--body", &body.display().to_string()], "");
     let vendor = FakeLine::start().await;
     hub.connect("ticker", json!({ "url": vendor.lines(), "token": bodies::API_KEY })).await;
     let heard = async |what: &str| until(what, async || vendor.heard().iter().any(|it| it == what).then_some(())).await;

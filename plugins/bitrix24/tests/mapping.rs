@@ -1,7 +1,7 @@
 //! A connection's field mapping, and what is planned, against the fake Bitrix24.
 
 use bitrix24::client::{Ask, Client};
-use bitrix24::config::Config;
+use bitrix24::config::{Config, Kind};
 use patchbay_schemas::command::{FieldKind, FieldList, LeadUpsert};
 use patchbay_schemas::lead::Responsible;
 use patchbay_schemas::{Extra, Lead, Stage};
@@ -10,7 +10,12 @@ use patchbay_sdk::http::Answer;
 use patchbay_tests::fake::bitrix24::Misbehave;
 use serde_json::{Value, json};
 
-use crate::common::{Server, again, deals, first, id, lead};
+use crate::common::{Server, again, first, id, lead};
+
+/// Without a pipeline of the connection's own.
+fn deals(server: &Server) -> Config {
+    Config { kind: Kind::Deal, ..server.config() }
+}
 
 fn fields(config: &Config, server: &Server) -> FieldList {
     let receipt = server.with(|client| bitrix24::fields::list(client, config)).expect("fields");
