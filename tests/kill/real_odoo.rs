@@ -201,7 +201,7 @@ impl Company {
                 && responsible(&lead["responsible"]["name"]) == responsible(&record["user_id"][1])
                 && told == 1;
             if !agrees {
-                differing.push(format!("{phone}: {} notes of the wish; {lead}\n{record}", told));
+                differing.push(format!("{phone}: {told} notes of the wish; {lead}\n{record}"));
             }
         }
         differing
