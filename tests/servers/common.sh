@@ -37,5 +37,5 @@ bg() { # name command...   detached, log in $LOG/name.log, pid and when it began
 down() { # name [signal]   ends one server by the pid that `bg` wrote
   local n=$1 s=${2:-TERM} p; alive "$n" || { rm -f "$RUN/$n.pid"; return 0; }
   read -r p _ <"$RUN/$n.pid"; kill "-$s" "$p"
-  for _ in $(seq 1 80); do kill -0 "$p" 2>/dev/null || { rm -f "$RUN/$n.pid"; stamp "$n down"; return 0; }; sleep 0.25; done
+  for _ in $(seq 1 240); do kill -0 "$p" 2>/dev/null || { rm -f "$RUN/$n.pid"; stamp "$n down"; return 0; }; sleep 0.25; done
   die "$n ($p) still alive"; }

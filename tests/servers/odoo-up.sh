@@ -1,5 +1,5 @@
 #!/bin/bash
-# Odoo 19 CRM on 127.0.0.1:8069, database "test", login admin/admin.  odoo-up.sh [up|env|down]
+# Odoo 19 CRM on 127.0.0.1:8069, database "test", login admin/admin.  odoo-up.sh [up|env|down|kill]
 # `env` prints PATCHBAY_ODOO_URL, PATCHBAY_ODOO_DATABASE and PATCHBAY_ODOO_KEY as the tests read them.
 # Code: the unmodified Debian sid package odoo-19, unpacked (not installed), run with this machine's /usr/bin/python3
 # and PyPI libraries (sid's own Python is too new for 19.0.0: safe_eval refuses its opcodes).
@@ -10,10 +10,11 @@ O=$TB/odoo19; PORT=${ODOO_PORT:-8069}; PGPORT=${ODOO_PG_PORT:-25842}; MODULES=${
 URL=http://127.0.0.1:$PORT
 case "${1:-up}" in
   down) down odoo; down odoo-pg INT; exit ;;
+  kill) down odoo KILL; down odoo-pg INT; exit ;; # at once, whatever it is doing
   env) [ -s "$O/apikey" ] || die "no Odoo here yet: run $0"
     echo "export PATCHBAY_ODOO_URL=$(cat "$O/url") PATCHBAY_ODOO_DATABASE=test PATCHBAY_ODOO_KEY=$(cat "$O/apikey")"; exit ;;
   up) ;;
-  *) die "usage: $0 [up|env|down]" ;;
+  *) die "usage: $0 [up|env|down|kill]" ;;
 esac
 root
 need curl:curl /usr/bin/python3:python3 setpriv:util-linux
@@ -76,6 +77,6 @@ fi
 free odoo "$PORT"
 alive odoo || echo "$URL" >url
 bg odoo "${OX[@]}" "${OC[@]}"
-for _ in $(seq 1 120); do answer=$(curl -fs "$URL/web/version") && break; sleep 0.5; done
-[ -n "$answer" ] || die "Odoo does not answer at $URL after 60 s: see $LOG/odoo.log"
+for _ in $(seq 1 240); do answer=$(curl -fs "$URL/web/version") && break; sleep 0.5; done
+[ -n "$answer" ] || die "Odoo does not answer at $URL after two minutes: see $LOG/odoo.log"
 stamp "Odoo answers at $(cat url): $answer"

@@ -83,9 +83,9 @@ impl Odoo {
         self.call("res.users", "create", json!({ "vals_list": [user] })).await[0].as_i64().expect("an id")
     }
 
-    /// Stops it, its database too. Panics where it is not the one that the script started.
+    /// Stops it and its database, in the middle of whatever it is doing.
     pub fn stop() {
-        script("down");
+        script("kill");
     }
 
     /// Starts it again; returns when it answers.
