@@ -170,10 +170,11 @@ impl Store {
         Ok(self.db.fetch_optional(sql, vec![connection.into(), lead.into()]).await?.is_some())
     }
 
-    /// When the oldest row that waits for each connection was made, milliseconds since 1970 UTC, for the hub's own metrics.
+    /// When the oldest row that waits for each connection was made, milliseconds since 1970 UTC. One look into an index for each, however
+    /// many rows wait.
     pub async fn oldest_waiting(&self) -> Result<Vec<(ConnectionId, i64)>, StoreError> {
-        // By workspace, because that is what the index begins with.
-        let sql = "select o.connection_id, min(o.created_at) from workspaces w join outbox o on o.workspace_id = w.id and o.state = 'pending' group by 1";
+        let sql = "select id, since from (select c.id, (select o.created_at from outbox o where o.connection_id = c.id and o.state = 'pending' \
+                   order by o.id limit 1) as since from connections c) waiting where since is not null";
         let rows = self.db.fetch(sql, Vec::new()).await?;
         Ok(rows.iter().map(|it| Ok((it.id(0)?, it.int(1)?))).collect::<sqlx::Result<_>>()?)
     }

@@ -410,6 +410,7 @@ create table outbox (
 ) without rowid;
 create index outbox_lane on outbox (connection_id, lane, state, id); -- what a lane holds
 create index outbox_state on outbox (workspace_id, state, id);       -- lists, dead letters
+create index outbox_waiting on outbox (connection_id, id) where state = 'pending'; -- what has waited longest
 
 -- Wishes that must come true once, however often they are made: messages and calls with a key of the one who asks.
 create table idempotency_keys (
