@@ -77,14 +77,16 @@ impl<C: Carry> Sender<C> {
         };
         let body = EventBody::Record(record);
         let payload = body.payload().map_err(|error| StoreError::Database(sqlx::Error::Encode(Box::new(error))))?;
+        let delivery = store.ids.next();
         let event = Event {
-            id: format!("before:{}:{}", row.id, row.attempts),
+            // By the delivery and not by the count of tries: a try whose end could not be written down leaves that as it was.
+            id: format!("before:{}:{delivery}", row.id),
             kind: body.kind().to_owned(),
             occurred_at_ms: u64::try_from(before.at.as_millisecond()).ok(),
             payload: payload.clone(),
         };
         let intake = Intake {
-            id: store.ids.next(),
+            id: delivery,
             origin: running.origin.clone(),
             way: Way::Receipt { retried },
             request: None,
