@@ -1,6 +1,9 @@
 //! Where things are: the checkout, the program under test, the connectors, a folder for each hub.
 
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
@@ -87,15 +90,27 @@ pub fn cache() -> PathBuf {
 /// A folder for one hub. It stays when the test fails.
 pub struct Folder {
     path: PathBuf,
+    /// It is a file system of its own.
+    is_disk: bool,
 }
 
 impl Folder {
     /// An empty folder with the connectors in it.
     #[must_use]
     pub fn new() -> Self {
+        Self::new_with(None)
+    }
+
+    /// The same on a disk of its own of so many bytes.
+    #[must_use]
+    pub fn new_with(disk: Option<u64>) -> Self {
         let path = target().join(format!("tests/{}", unique_name()));
+        std::fs::create_dir_all(&path).expect("the target folder can be written");
+        if let Some(bytes) = disk {
+            assert!(mount(&path, bytes), "no disk can be made for {}", path.display());
+        }
         std::fs::create_dir_all(path.join("connectors")).expect("the target folder can be written");
-        let folder = Self { path };
+        let folder = Self { path, is_disk: disk.is_some() };
         for name in INSTALLED {
             folder.install(name, name);
         }
@@ -107,7 +122,7 @@ impl Folder {
     pub fn outside() -> Self {
         let path = std::env::temp_dir().join(format!("patchbay-tests-{}", unique_name()));
         std::fs::create_dir_all(&path).expect("the system's folder for passing files can be written");
-        Self { path }
+        Self { path, is_disk: false }
     }
 
     /// Where it is.
@@ -122,6 +137,29 @@ impl Folder {
         let entries = std::fs::read_dir(&self.path).expect("the folder is there").flatten();
         // A file may go away meanwhile.
         entries.filter_map(|it| it.metadata().ok()).filter(std::fs::Metadata::is_file).map(|it| it.len()).max().unwrap_or(0)
+    }
+
+    /// Fills its disk until only so many bytes are left.
+    pub fn fill(&self, room: u64) {
+        let mut ballast = OpenOptions::new().create(true).append(true).open(self.ballast()).expect("the disk takes one more file");
+        let piece = [0; 4096];
+        let full = loop {
+            if let Err(error) = ballast.write_all(&piece) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");
+        let length = ballast.metadata().expect("the file is there").len();
+        ballast.set_len(length.saturating_sub(room)).expect("a file can be cut");
+    }
+
+    /// Makes room again.
+    pub fn empty(&self) {
+        std::fs::remove_file(self.ballast()).expect("the disk was filled");
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
     }
 
     /// Puts a connector's file under the name of another one (or its own), in the place of what was there.
@@ -141,12 +179,39 @@ impl Default for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        // What stood in memory goes with it; a failed test has shown the end of the log.
+        if self.is_disk && !unmount(&self.path) {
+            eprintln!("{} cannot be unmounted", self.path.display());
+        }
         if std::thread::panicking() {
             eprintln!("the hub's files stay in {}", self.path.display());
         } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
             eprintln!("{} cannot be removed: {error}", self.path.display());
         }
     }
+}
+
+/// Whether this machine lets a test have disks of its own: root may, in most containers nobody may.
+#[must_use]
+pub fn has_disks() -> bool {
+    let path = std::env::temp_dir().join(format!("patchbay-tests-{}", unique_name()));
+    std::fs::create_dir_all(&path).expect("the system's folder for passing files can be written");
+    let made = mount(&path, 1 << 20) && unmount(&path);
+    std::fs::remove_dir(&path).expect("it is empty");
+    made
+}
+
+/// A file system of so many bytes, in memory.
+fn mount(path: &Path, bytes: u64) -> bool {
+    succeeds(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "patchbay-tests"]).arg(path))
+}
+
+fn unmount(path: &Path) -> bool {
+    succeeds(Command::new("umount").arg("--lazy").arg(path))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stderr(Stdio::null()).status().is_ok_and(|it| it.success())
 }
 
 /// A number that no other call in this process gets.

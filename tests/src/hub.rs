@@ -43,6 +43,8 @@ pub struct Settings {
     pub database_port: Option<u16>,
     /// The clock that it sees; none: the machine's own.
     pub clock: Option<Clock>,
+    /// Bytes of a disk of its own ([`files::has_disks`]) for all that it writes; none: it lies on the one of the checkout.
+    pub disk: Option<u64>,
 }
 
 impl Default for Settings {
@@ -60,6 +62,7 @@ impl Default for Settings {
             check_seconds: 3_600,
             database_port: None,
             clock: None,
+            disk: None,
         }
     }
 }
@@ -84,7 +87,7 @@ impl Hub {
 
     /// A hub with settings of its own that is ready.
     pub async fn start_with(engine: Engine, settings: &Settings) -> Self {
-        let (folder, database) = (Folder::new(), Database::new(engine).await);
+        let (folder, database) = (Folder::new_with(settings.disk), Database::new(engine).await);
         let port = files::free_port();
         let url = settings.database_port.map_or_else(|| database.url(), |it| database.url_through(it));
         std::fs::write(folder.path().join("patchbay.toml"), config("hub", port, &url, settings)).expect("the folder can be written");

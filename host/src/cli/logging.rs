@@ -14,6 +14,8 @@ pub fn start(config: &LogConfig) -> Result<(), Failure> {
             .help("error, warn, info, debug, or a filter such as info,crate::deliver=debug")
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // A line that finds no place, as on a full disk, is lost. To tell of it on the same stderr would end whatever was being done.
+    let log = log.log_internal_errors(false);
     // Whoever set up a log before keeps it.
     let _ = match config.format {
         LogFormat::Text => log.try_init(),
@@ -26,7 +28,7 @@ pub fn start(config: &LogConfig) -> Result<(), Failure> {
 pub fn start_for_command() {
     let wanted = std::env::var("PATCHBAY_LOG").ok().and_then(|it| EnvFilter::try_new(it).ok());
     let filter = wanted.unwrap_or_else(|| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().log_internal_errors(false);
     // Whoever set up a log before keeps it.
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
 }
