@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::Matcher;
+use metrics_exporter_prometheus::{Matcher, PrometheusHandle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ const REFRESH: Duration = Duration::from_millis(500);
 const VERSIONS: Duration = Duration::from_secs(1);
 /// How often the database is tidied.
 const TIDY: Duration = Duration::from_millis(250);
+/// How often what was measured is put into its buckets.
+const METRICS: Duration = Duration::from_secs(5);
 /// How often idle instances are looked for.
 const RETIRE: Duration = Duration::from_secs(15);
 /// How often the machine's clock is looked at.
@@ -96,6 +98,7 @@ pub async fn serve(hub: Hub, stop: CancellationToken) -> Result<(), ServeError> 
     workers.spawn(keep_clock(hub.clone(), stop.clone()));
     workers.spawn(keep_versions(hub.clone(), stop.clone()));
     workers.spawn(keep_tidy(hub.store.clone(), stop.clone()));
+    workers.spawn(keep_metrics(prometheus.clone(), stop.clone()));
     workers.spawn(deliver::supervise(hub.clone(), Arc::clone(&wake), Arc::clone(&changed), workers.clone(), stop.clone()));
     if hub.config.people.matching {
         workers.spawn(people::supervise(hub.clone(), Arc::clone(&wake), stop.clone()));
@@ -222,6 +225,17 @@ async fn keep_tidy(store: Store, stop: CancellationToken) {
                     }
                 }
             },
+        }
+    }
+}
+
+/// Each measurement takes its place until it is put into its bucket, which else only a look at `/metrics` does: nobody may ever look.
+async fn keep_metrics(prometheus: PrometheusHandle, stop: CancellationToken) {
+    let mut upkeep = tokio::time::interval(METRICS);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = upkeep.tick() => prometheus.run_upkeep(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What the hub can do on this machine, as ratios within one run.
 //!
 //! `cargo bench -p patchbay-tests` measures on SQLite, and on PostgreSQL too where `PATCHBAY_POSTGRES_URL` is set. Words after `--`
-//! choose parts: `plugin languages store batches path pace growth outbox start many`. The load generator runs on the same cores as the hub.
+//! choose parts: `plugin languages store batches path pace growth outbox start many`; `soak` takes an hour and
+//! runs only where it is named. The load generator runs on the same cores as the hub.
 
 mod growth;
 mod languages;
@@ -53,6 +54,9 @@ fn main() {
         if wanted("outbox") {
             outbox::measure(database);
         }
+    }
+    if chosen.iter().any(|it| it == "soak") {
+        path::soak(&databases);
     }
     if wanted("start") {
         start::measure();

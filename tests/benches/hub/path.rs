@@ -45,6 +45,31 @@ pub fn pace(database: &Database) {
     });
 }
 
+/// An hour at a steady pace, on all databases at once: whether memory and answers stay as they are. `PATCHBAY_SOAK_MINUTES` makes it shorter
+/// or longer.
+pub fn soak(databases: &[Database]) {
+    let minutes = std::env::var("PATCHBAY_SOAK_MINUTES").map_or(60, |it| it.parse().expect("a number of minutes"));
+    std::thread::scope(|scope| databases.iter().for_each(|it| drop(scope.spawn(move || soak_one(it, minutes)))));
+}
+
+fn soak_one(database: &Database, minutes: u64) {
+    const RATE: u32 = 500;
+    const PARTS: u64 = 12;
+    world::runtime().block_on(async {
+        let (beside, connection) = start(database, "soak").await;
+        let next = Arc::new(AtomicU64::new(0));
+        for part in 1..=PARTS {
+            let run = load::post(beside.port, &connection, 32, Duration::from_secs(minutes * 60 / PARTS), Some(RATE), &next).await;
+            let (now, highest) = beside.memory();
+            let what = format!("{}: {:.0}/s, memory after {} min", database.kind, run.rate, minutes * part / PARTS);
+            let (p50, p99, worst) = (run.percentile(0.5), run.percentile(0.99), run.percentile(1.0));
+            let answers =
+                format!("highest {highest:.0} MiB; p50 / p99 / worst {p50:.1} / {p99:.1} / {worst:.0} ms, {} no 2xx", run.refused);
+            figure(&what, format!("{now:.0} MiB"), answers);
+        }
+    });
+}
+
 /// A hub on a fresh database with one Telegram connection.
 pub async fn start(database: &Database, name: &str) -> (Beside, String) {
     let folder = world::folder(&format!("{name}-{}", database.kind));
