@@ -52,6 +52,8 @@ pub(super) async fn command(
                 }
                 links.push(link(&lead.title, None));
             }
+            // It may have been told when the other record was still there: the sink looks, and the row says what became of it.
+            None if retried => links.push(link(&lead.title, None)),
             None => {}
         }
     }

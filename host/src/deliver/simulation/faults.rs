@@ -56,7 +56,11 @@ impl Simulation {
                 theirs.sort_unstable();
             }
             if ours != theirs {
-                faults.push(format!("{}: the notes are {theirs:?}, due are {ours:?}", lead.id));
+                let rows =
+                    store.outbox(workspace, &Filter { lane: Some(lead.id.clone()), limit: 1_000, ..Filter::default() }).await.unwrap();
+                let rows = rows.iter().map(|it| format!("{} {} {} after {}", it.kind, noted(it.id), it.state, it.attempts));
+                let rows = rows.collect::<Vec<_>>().join("; ");
+                faults.push(format!("{}: the notes are {theirs:?}, due are {ours:?}; of {rows}", lead.id));
             }
         }
         let said: BTreeSet<_> = store.interactions(workspace, Of::Everybody, None, 1_000).await.unwrap().iter().map(|it| it.id).collect();

@@ -35,6 +35,8 @@ use self::world::Template;
 
 /// Seeds that every run of the tests plays.
 const SEEDS: u64 = 40;
+/// Later ones that found something once: a note of a merge whose answer was lost, while the other person's record was deleted.
+const TAUGHT: [u64; 2] = [159, 195];
 
 pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|it| it.parse().unwrap_or_else(|_| panic!("{name}={it} is no number")))
@@ -78,8 +80,11 @@ fn play_all(template: &Template, seeds: &[u64]) -> usize {
 #[test]
 fn whatever_the_vendor_does_nothing_is_lost_and_nothing_doubled() {
     let template = Template::make("seeds");
-    let seeds: Vec<u64> =
-        setting("PATCHBAY_SEED").map_or_else(|| (1..=setting("PATCHBAY_SEEDS").unwrap_or(SEEDS)).collect(), |it| vec![it]);
+    let seeds: Vec<u64> = match (setting("PATCHBAY_SEED"), setting("PATCHBAY_SEEDS")) {
+        (Some(seed), _) => vec![seed],
+        (None, Some(many)) => (1..=many).collect(),
+        (None, None) => (1..=SEEDS).chain(TAUGHT).collect(),
+    };
     let begun = Instant::now();
     let happenings = play_all(&template, &seeds);
     println!("{} seeds, {happenings} happenings, {:.1?}", seeds.len(), begun.elapsed());
