@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use links::{LinkWish, Opened};
 pub use matcher::{Matcher, Round};
 pub use operations::Answer;
-pub use weights::Estimate;
+pub use weights::{Agreement, Agreements, Estimate, Share, estimate_for};
 
 use crate::hub::Hub;
 use crate::ids::WorkspaceId;

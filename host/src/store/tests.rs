@@ -14,6 +14,7 @@ mod rates;
 mod records;
 mod secrets;
 mod time;
+mod weights;
 
 use std::collections::{BTreeMap, HashMap};
 

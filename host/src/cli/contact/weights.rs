@@ -5,7 +5,7 @@ use patchbay_identity::weights::Weights;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Out, Table, time};
 use crate::hub::Hub;
-use crate::people::Estimate;
+use crate::people::{Agreement, Agreements, Estimate};
 use crate::store::people::WeightsView;
 
 /// A level is shown where it is estimated so much more or less often than it was, as a share.
@@ -49,10 +49,21 @@ fn effect(it: &Estimate) -> String {
         }
     }
     let head = format!(
-        "{} contacts, {} pairs of them compared\n{} people, {} by these weights; {} contacts belong to another person then\n\n",
+        "{} contacts, {} pairs of them compared\n{} people, {} by these weights; {} contacts belong to another person then\n",
         it.contacts, it.pairs, it.people_before, it.people_after, it.moved
     );
-    head + &table.or("no weight moves by more than a twentieth")
+    let Agreements { shipped, estimated } = it.agrees_with_answers;
+    let asked = [shipped.same.of, shipped.different.of].iter().any(|it| *it > 0);
+    let told = if asked {
+        format!("of what people decided these weights would find {}; the shipped ones {}\n\n", agreement(estimated), agreement(shipped))
+    } else {
+        "people decided nothing yet that the weights could be held against\n\n".to_owned()
+    };
+    head + &told + &table.or("no weight moves by more than a twentieth")
+}
+
+fn agreement(Agreement { same, different }: Agreement) -> String {
+    format!("one person {} of {}, two people {} of {}", same.agree, same.of, different.agree, different.of)
 }
 
 fn in_use(view: &WeightsView) -> String {
@@ -70,4 +81,31 @@ fn in_use(view: &WeightsView) -> String {
 /// A field or level as it stands in JSON.
 fn word(it: &impl serde::Serialize) -> String {
     serde_json::to_value(it).ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::people::Share;
+
+    #[test]
+    fn an_effect_says_how_far_weights_find_what_people_decided() {
+        let mut estimate = Estimate {
+            applied: false,
+            contacts: 4,
+            pairs: 1,
+            people_before: 3,
+            people_after: 3,
+            moved: 0,
+            agrees_with_answers: Agreements::default(),
+            weights: Weights::shipped(),
+        };
+        assert!(effect(&estimate).contains("people decided nothing yet"));
+        let share = |agree, of| Share { agree, of };
+        estimate.agrees_with_answers.estimated = Agreement { same: share(41, 43), different: share(9, 9) };
+        estimate.agrees_with_answers.shipped = Agreement { same: share(40, 43), different: share(9, 9) };
+        let told = effect(&estimate);
+        let said = "these weights would find one person 41 of 43, two people 9 of 9; the shipped ones one person 40 of 43, two people 9 of 9";
+        assert!(told.contains(said), "{told}");
+    }
 }

@@ -31,7 +31,7 @@ pub use pins::PinView;
 pub use questions::{Asked, QuestionView};
 pub use regroup::Found;
 pub(super) use shown::people_in;
-pub use weights::WeightsView;
+pub use weights::{Answered, WeightsView};
 pub use why::{MergeView, ReasonView, SourceView, Why};
 
 /// Who merges where no person does.

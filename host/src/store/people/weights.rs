@@ -1,9 +1,11 @@
 //! How much each agreement says, where a workspace does not take the shipped weights.
 
+use patchbay_identity::resolve::Verdict;
 use patchbay_identity::weights::Weights;
 use patchbay_schemas::Timestamp;
 use serde::Serialize;
 
+use super::RULE;
 use crate::clock::timestamp;
 use crate::ids::{ContactId, WorkspaceId};
 use crate::store::{Store, StoreError};
@@ -22,7 +24,40 @@ pub struct WeightsView {
     pub at: Option<Timestamp>,
 }
 
+/// What was decided of two contacts for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// The smaller id.
+    pub one: ContactId,
+    /// The other contact.
+    pub other: ContactId,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The rules hold it for certain, and nobody was asked.
+    pub by_rule: bool,
+}
+
+/// Rows of decisions that are read at once.
+const PAGE: i64 = 1_000;
+
 impl Store {
+    /// All that was decided of a workspace's contacts, in the order of the smaller id.
+    pub async fn answers(&self, workspace: WorkspaceId) -> Result<Vec<Answered>, StoreError> {
+        let sql = "select one, other, verdict, author from verdicts where workspace_id = $1 and (one > $2 or (one = $2 and other > $3)) \
+                   order by one, other limit $4";
+        let (mut one, mut other) = (String::new(), String::new());
+        let mut found = Vec::new();
+        loop {
+            let rows = self.db.fetch(sql, vec![workspace.into(), one.as_str().into(), other.as_str().into(), PAGE.into()]).await?;
+            let Some(last) = rows.last() else { return Ok(found) };
+            (one, other) = (last.text(0)?, last.text(1)?);
+            for row in &rows {
+                let verdict = if row.text(2)? == "same" { Verdict::Same } else { Verdict::Different };
+                found.push(Answered { one: row.id(0)?, other: row.id(1)?, verdict, by_rule: row.text(3)? == RULE });
+            }
+        }
+    }
+
     /// The weights that a workspace's people are compared by.
     pub async fn weights(&self, workspace: WorkspaceId) -> Result<WeightsView, StoreError> {
         let sql = "select weights, author, at from weights where workspace_id = $1";

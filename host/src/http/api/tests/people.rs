@@ -166,6 +166,8 @@ async fn weights_are_estimated_from_a_workspaces_own_people_and_given_back() {
     let shown = estimate(json!({})).await.json();
     assert_eq!((&shown["applied"], &shown["contacts"]), (&json!(false), &json!(12)), "{shown}");
     assert!(shown["pairs"].as_i64() >= Some(10) && shown["people_before"].as_i64() > Some(0), "{shown}");
+    let nothing = json!({ "same": { "agree": 0, "of": 0 }, "different": { "agree": 0, "of": 0 } });
+    assert_eq!(shown["agrees_with_answers"], json!({ "shipped": nothing, "estimated": nothing }), "nobody decided anything");
     assert_eq!(world.get("/weights").await.json(), shipped, "nothing changes before somebody says so");
     let applied = estimate(json!({ "apply": true })).await.json();
     assert_eq!((&applied["applied"], &applied["weights"]), (&json!(true), &shown["weights"]));
