@@ -171,6 +171,9 @@ pub struct RecordChange {
     /// The hub's lead that the record was made for, where the record carries our reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<String>,
+    /// The vendor's id of the contact that the record belongs to, where that is one person: not of a company's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person_ref: Option<String>,
     /// The record's values in our words, as far as the connector knows them.
     #[serde(default, skip_serializing_if = "RecordFields::is_empty")]
     pub fields: RecordFields,

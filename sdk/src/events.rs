@@ -316,7 +316,7 @@ fn notice(out: &mut Writer, it: &Notice) {
 }
 
 fn record(out: &mut Writer, it: &RecordChange) {
-    let RecordChange { entity, action, external_id, lead, fields, extra } = it;
+    let RecordChange { entity, action, external_id, lead, person_ref, fields, extra } = it;
     let word = match action {
         RecordAction::Created => "created",
         RecordAction::Updated => "updated",
@@ -330,6 +330,9 @@ fn record(out: &mut Writer, it: &RecordChange) {
     out.word_field("external_id", external_id);
     if let Some(lead) = lead {
         out.word_field("lead", lead);
+    }
+    if let Some(person) = person_ref {
+        out.word_field("person_ref", person);
     }
     if !fields.is_empty() {
         out.name("fields");

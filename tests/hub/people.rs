@@ -1,9 +1,11 @@
 //! People: what a sink is told of them.
 
+use patchbay_tests::api::Connection;
 use patchbay_tests::bodies;
 use patchbay_tests::database::Engine;
 use patchbay_tests::fake::odoo::{self, FakeOdoo};
 use patchbay_tests::hub::Hub;
+use patchbay_tests::wait::until;
 use serde_json::{Value, json};
 
 /// Bodies of a record's notes that speak of how many people there are.
@@ -103,5 +105,63 @@ async fn where_the_crm_merges_records_a_merge_that_is_taken_back_gives_the_other
         assert_eq!(form.post(&bodies::form("f-4", phones[1], "once more")).await.status, 200);
         hub.api().until_delivered().await;
         assert_eq!((said(one, "once more"), said(after[1], "once more")), (0, 1));
+    }
+}
+
+/// People of the CRM merge these two records, and its rule on deletion tells of the one that is gone.
+async fn merge_there(crm: &FakeOdoo, sink: &Connection, kept: i64, gone: i64) {
+    let merge = reqwest::Client::new().post(format!("{}/json/2/crm.lead/merge_opportunity", crm.url())).bearer_auth(odoo::KEY);
+    let merge = merge.header("X-Odoo-Database", odoo::DATABASE).json(&json!({ "ids": [kept, gone] }));
+    assert!(merge.send().await.unwrap().status().is_success());
+    assert!(crm.store().get("crm.lead", gone).is_none());
+    let deleted = json!({ "_id": gone, "_model": "crm.lead", "_action": "deleted(#1)", "id": gone });
+    assert_eq!(sink.post_to("/deleted", &deleted).await.status, 200);
+}
+
+#[tokio::test]
+async fn records_of_two_people_that_sellers_merge_raise_a_question_whose_answer_joins_the_people_or_parts_the_records() {
+    for engine in Engine::each() {
+        let crm = FakeOdoo::start().unwrap();
+        let hub = Hub::start(engine).await;
+        let sink = hub.connect("odoo", crate::intake::odoo_config(&crm)).await;
+        let form = hub.connect("webform", json!({})).await;
+        let phones = ["+79120000001", "+79120000002", "+79120000003"];
+        for phone in phones {
+            assert_eq!(form.post(&bodies::form(&format!("f-{phone}"), phone, "hello")).await.status, 200);
+            // One after the other, so that records and people are in one order.
+            hub.api().until_delivered().await;
+        }
+        let records = || crm.store().all("crm.lead").filter_map(|it| it["id"].as_i64()).collect::<Vec<_>>();
+        let before = records();
+        let asked = async |what: &str| {
+            let merged = |it: &Value| it["asked_by"] == "merged_record";
+            let question = until(what, async || hub.api().all("/questions").await.into_iter().find(merged)).await;
+            assert!(question["because"].as_str().is_some_and(|it| it.ends_with(" shows both under one record")), "{question}");
+            question
+        };
+
+        merge_there(&crm, &sink, before[0], before[1]).await;
+        let question = asked("somebody is asked about the first two").await;
+        assert_eq!(contact_ids(&hub).await.len(), 3, "nobody is joined by it");
+        let told = hub.cli(&["contacts", "duplicates"]);
+        assert!(String::from_utf8_lossy(&told.stdout).contains("shows both under one record"), "{told:?}");
+        let path = format!("/questions/{}/answer", question["id"].as_str().unwrap());
+        hub.api().post(&path, &json!({ "answer": "yes" })).await.expect(200);
+        let people = contact_ids(&hub).await;
+        assert_eq!(people.len(), 2);
+        let why = hub.api().get(&format!("/contacts/{}/why", people[1])).await;
+        assert!(why["merges"][0]["because"].as_str().is_some_and(|it| it.contains("under one record")), "{why}");
+        hub.api().until_delivered().await;
+
+        merge_there(&crm, &sink, before[0], before[2]).await;
+        let question = asked("somebody is asked about the third").await;
+        let _no = hub.cli(&["contacts", "answer", question["id"].as_str().unwrap(), "no"]);
+        hub.api().until_delivered().await;
+        assert_eq!(contact_ids(&hub).await.len(), 2);
+        let after = records();
+        assert!(after.len() == 2 && after[0] == before[0], "each person has a record: {after:?}");
+        let own = crm.store().get("crm.lead", after[1]).unwrap()["phone"].clone();
+        let said = crm.store().notes(after[1]).into_iter().filter(|it| it["body"].as_str().is_some_and(|it| it.contains("hello"))).count();
+        assert_eq!((own.as_str(), said), (Some(phones[2]), 1), "with what was said");
     }
 }

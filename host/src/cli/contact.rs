@@ -290,10 +290,11 @@ fn erasure(it: &Erasure) -> String {
     for it in &it.named {
         text += &format!("  ! {it} holds the same name and nothing else of the person: look at it, it stays\n");
     }
-    for it in it.remote.iter().filter(|it| it.kind == "lead") {
-        text += &format!("  ! {} ({}) keeps the record {}: erase it there\n", clean(&it.connection), it.connector, clean(&it.id));
+    for it in it.remote.iter().filter(|it| ["lead", "person"].contains(&it.kind.as_str())) {
+        let what = if it.kind == "lead" { "record" } else { "contact" };
+        text += &format!("  ! {} ({}) keeps the {what} {}: erase it there\n", clean(&it.connection), it.connector, clean(&it.id));
     }
-    let notes = it.remote.iter().filter(|it| it.kind != "lead").count();
+    let notes = it.remote.iter().filter(|it| !["lead", "person"].contains(&it.kind.as_str())).count();
     if notes > 0 {
         text += &format!("  ! notes and messages of the person in CRMs and messengers: {notes} (--json names them)\n");
     }
@@ -318,12 +319,7 @@ async fn duplicates(out: Out, hub: &Hub, state: &str, before: Option<QuestionId>
                 pair.wide_row([contact.id.clone(), view::name(contact), known.join(", "), contact.city.clone().unwrap_or_default()]);
             }
             let mut told: Vec<String> = it.reasons.iter().map(|it| it.words.clone()).collect();
-            if it.asked_by == "link" {
-                told.push("a link that was made for the one was opened by the other".to_owned());
-            }
-            if it.asked_by == "record" {
-                told.push("in a CRM the record of the one's lead names the other".to_owned());
-            }
+            told.extend(it.because.as_deref().map(clean));
             text += &format!("{} ({}, {:+.1} bits): {}\n{}\n", it.id, it.state, bits(it.bits), told.join("; "), pair.indented().text());
         }
         if text.is_empty() { "nobody is to be asked about\n".to_owned() } else { text }
@@ -361,6 +357,9 @@ async fn why(out: Out, hub: &Hub, id: ContactId) -> Result<(), Failure> {
         }
         for it in &why.merges {
             text += &format!("\n{} was joined to {}, {}, by {}\n", it.from, it.into, time(it.at), clean(&it.author));
+            if let Some(because) = &it.because {
+                text += &format!("  {}\n", clean(because));
+            }
             for reason in &it.reasons {
                 let bits = if reason.milli == 0 { String::new() } else { format!(" ({:+.1} bits)", f64::from(reason.milli) / 1000.0) };
                 text += &format!("  {}{bits}\n", reason.words);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Sender;
-use super::before::{apart, stood};
+use super::before::{apart, moved, stood};
 use super::carry::Carry;
 use super::command::{Made, Unmade, command};
 use super::note;
@@ -87,7 +87,10 @@ impl<C: Carry> Sender<C> {
                         hub.store.part_merged_records(row.workspace, told.merge, &context).await?;
                     }
                     let (kind, local) = local;
-                    let (details, before) = apart(receipt.details);
+                    let (mut details, before) = apart(receipt.details);
+                    if let Some(told) = &mut told {
+                        (details, told.moved) = moved(details, record_of(&command.payload).as_deref(), receipt.remote_id.as_deref());
+                    }
                     if let (Some(before), Some(told), Some(remote)) = (before, &mut told, &receipt.remote_id) {
                         self.hear_before(running, row, told, remote, &before).await?;
                         told.writing.before = Some(stood(before, &hub.region_of(row.workspace)));

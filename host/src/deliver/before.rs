@@ -1,7 +1,7 @@
 //! What stood in a sink's record before the hub wrote into it. Its people may have changed it since the record last told: then the write went
 //! over a word of which nobody had heard.
 
-use patchbay_schemas::command::Before;
+use patchbay_schemas::command::{Before, RecordsMerged};
 use patchbay_schemas::{EventBody, Extra, RecordAction, RecordChange, RecordFields};
 
 use super::Sender;
@@ -13,7 +13,7 @@ use crate::registry::Running;
 use crate::rules::conflict::{Field, Heard, Stood, Telling, hear};
 use crate::rules::ingest::{Intake, Way, canonical};
 use crate::store::StoreError;
-use crate::store::outbox::{Told, Waiting};
+use crate::store::outbox::{Moved, Told, Waiting};
 
 /// The detail of a receipt that holds it.
 const BEFORE: &str = "before";
@@ -29,6 +29,24 @@ pub(super) fn apart(details: String) -> (String, Option<Before>) {
         Some((details, before)) => (details, Some(before)),
         None => (details, None),
     }
+}
+
+/// A receipt's details as they are kept, and where the record went. `named`: the record that the command named, `written`: the one that the receipt names.
+pub(super) fn moved(details: String, named: Option<&str>, written: Option<&str>) -> (String, Moved) {
+    let read = |text: &str| -> Option<(String, Moved)> {
+        let mut details: Extra = serde_json::from_str(text).ok()?;
+        let (merged, person) = (details.remove("merged"), details.remove("person_ref"));
+        if merged.is_none() && person.is_none() {
+            return None;
+        }
+        let is_sound = |it: &RecordsMerged| {
+            written == Some(it.into.as_str()) && named.is_some_and(|named| named != it.into && it.records.iter().any(|it| it == named))
+        };
+        let merged = merged.and_then(|it| serde_json::from_value(it).ok()).is_some_and(|it| is_sound(&it));
+        let person = person.and_then(|it| it.as_str().map(str::to_owned));
+        Some((serde_json::to_string(&details).ok()?, Moved { merged, person }))
+    };
+    read(&details).unwrap_or((details, Moved::default()))
 }
 
 /// What stood in the record, as the rules take it.
@@ -72,6 +90,7 @@ impl<C: Carry> Sender<C> {
             action: RecordAction::Updated,
             external_id: remote.to_owned(),
             lead: Some(told.lead.to_string()),
+            person_ref: None,
             fields: before.fields.clone(),
             extra: Extra::default(),
         };
@@ -104,6 +123,20 @@ impl<C: Carry> Sender<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_went_into_another_only_where_the_receipt_names_both() {
+        let merged = |details: &str, named| moved(details.to_owned(), named, Some("4")).1.merged;
+        let sound = r#"{"merged":{"into":"4","records":["7"]},"url":"u"}"#;
+        assert_eq!(moved(sound.to_owned(), Some("7"), Some("4")), (r#"{"url":"u"}"#.to_owned(), Moved { merged: true, person: None }));
+        assert!(!merged(sound, None) && !merged(sound, Some("8")) && !merged(r#"{"merged":{"into":"5","records":["7"]}}"#, Some("7")));
+        assert!(!merged(r#"{"merged":{"into":"4","records":["4"]}}"#, Some("4")) && !merged(r#"{"merged":7}"#, Some("7")));
+        let (kept, put) = moved(r#"{"person_ref":"57"}"#.to_owned(), Some("4"), Some("4"));
+        assert_eq!((kept.as_str(), put.person.as_deref()), ("{}", Some("57")));
+        for other in ["{}", "[]", "no JSON"] {
+            assert_eq!(moved(other.to_owned(), Some("7"), Some("4")), (other.to_owned(), Moved::default()));
+        }
+    }
 
     #[test]
     fn what_stood_there_before_is_taken_out_of_what_a_connector_remembers() {

@@ -12,7 +12,7 @@ use crate::rules::ingest::canonical;
 use crate::store::StoreError;
 use crate::store::connections::Connection;
 use crate::store::leads::InteractionEvent;
-use crate::store::outbox::{Asked, Told, Waiting};
+use crate::store::outbox::{Asked, Moved, Told, Waiting};
 
 /// A command that is ready.
 pub(super) struct Made {
@@ -65,7 +65,7 @@ pub(super) async fn command(
                 retried,
                 before: None,
             };
-            told = Some(Told { lead: *id, workspace: row.workspace, writing });
+            told = Some(Told { lead: *id, workspace: row.workspace, writing, moved: Moved::default() });
             let upsert = upsert_of(hub, of, *id, (lead, &sources), made.values, retried).await?;
             let upsert = unless_deleted(hub, connection, lane, upsert).await?;
             (CommandBody::LeadUpsert(Box::new(upsert)), ("lead", id.to_string()))

@@ -120,7 +120,8 @@ fn text(merge: &MergeView, step: MergeStep, records: usize) -> String {
              What was said meanwhile stands with whoever said it."
         );
     }
-    let reasons: Vec<&str> = merge.reasons.iter().filter(|it| it.milli >= 0).map(|it| it.words.as_str()).collect();
+    let found = merge.reasons.iter().filter(|it| it.milli >= 0).map(|it| it.words.as_str());
+    let reasons: Vec<&str> = merge.because.as_deref().into_iter().chain(found).collect();
     let why = if reasons.is_empty() { String::new() } else { format!(" Why: {}.", reasons.join("; ")) };
     let (at, by, from) = (day(merge.at), by(&merge.author), merge.from);
     format!("This record and {those} are of one person, as decided by {by} on {at}.{why} `patchbay contacts unmerge {from}` takes it back.")
@@ -142,6 +143,7 @@ mod tests {
             from: ContactId::of_number(3),
             into: ContactId::of_number(2),
             reasons: vec![reason(Field::Phone, Level::Same, 0), reason(Field::City, Level::Apart, -700)],
+            because: None,
             author: RULE.to_owned(),
             at: Timestamp::from_second(1_700_000_000).unwrap(),
             undone_at: None,
@@ -153,6 +155,9 @@ mod tests {
             "This record and the one below are of one person, as decided by the rules on 2023-11-14 22:13 UTC. Why: phone: the same. \
              `patchbay contacts unmerge con_00000000000000000000000003` takes it back."
         );
+        merge.because = Some("Odoo shows both under one record".to_owned());
+        let asked = text(&merge, MergeStep::Merged, 1);
+        assert!(asked.contains(" Why: Odoo shows both under one record; phone: the same."), "{asked}");
         merge.undone_at = Timestamp::from_second(1_700_003_600).ok();
         merge.undone_by = Some("cli:anna".to_owned());
         let unmerged = text(&merge, MergeStep::Unmerged, 2);

@@ -151,7 +151,8 @@ impl Hub {
         if answer == Answer::Yes {
             self.merge_contacts(workspace, pair, author).await?;
         } else {
-            done_or_refused(self.store.part_contacts(workspace, pair, answer == Answer::Never, author).await?)?;
+            let context = self.context(workspace).await?;
+            done_or_refused(self.store.part_contacts(workspace, pair, answer == Answer::Never, author, &context).await?)?;
         }
         self.store.question(workspace, question).await?.ok_or_else(gone)
     }

@@ -8,6 +8,7 @@ mod imports;
 mod leads;
 mod links;
 mod matching;
+mod merged;
 mod outbox;
 mod people;
 mod rates;

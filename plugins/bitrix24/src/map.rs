@@ -75,6 +75,7 @@ pub fn changed(record: &Record, around: &Around, config: &Config) -> Event {
             action,
             external_id: record.id().to_string(),
             lead: None,
+            person_ref: None,
             fields,
             extra,
         }),

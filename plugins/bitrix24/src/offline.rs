@@ -134,6 +134,7 @@ fn deleted(config: &Config, entry: &Record, id: i64) -> Event {
             action: RecordAction::Deleted,
             external_id: id.to_string(),
             lead: None,
+            person_ref: None,
             fields: RecordFields::default(),
             extra: Extra::new(),
         }),

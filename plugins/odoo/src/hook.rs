@@ -48,6 +48,14 @@ pub fn events(request: &Request) -> Result<Vec<Event>, Failure> {
     Ok(vec![Event {
         id: format!("{word}:crm.lead:{id}:{written}:{}", same::print(&text(&said))),
         occurred_at,
-        body: EventBody::Record(RecordChange { entity: model, action, external_id: id.to_string(), lead: None, fields, extra }),
+        body: EventBody::Record(RecordChange {
+            entity: model,
+            action,
+            external_id: id.to_string(),
+            lead: None,
+            person_ref: None,
+            fields,
+            extra,
+        }),
     }])
 }

@@ -10,9 +10,9 @@ use crate::payload::Record;
 use crate::time;
 
 /// The event of a changed `crm.lead`. Its id holds the second of the change and a fingerprint of what it says:
-/// Odoo shows seconds only, and a planned activity changes what the record says without touching it.
+/// Odoo shows seconds only, and a planned activity or a merge of customers changes what the record says without touching it. `customer`: where that is a person.
 #[must_use]
-pub fn changed(record: &Record, next: Option<Timestamp>, at: &str, config: &Config) -> Event {
+pub fn changed(record: &Record, next: Option<Timestamp>, customer: Option<i64>, at: &str, config: &Config) -> Event {
     let written = record.text("write_date");
     let action = if record.text("create_date") == written { RecordAction::Created } else { RecordAction::Updated };
     let fields = fields(record, next, config);
@@ -26,6 +26,7 @@ pub fn changed(record: &Record, next: Option<Timestamp>, at: &str, config: &Conf
             action,
             external_id: record.id().to_string(),
             lead: None,
+            person_ref: customer.map(|it| it.to_string()),
             fields,
             extra,
         }),

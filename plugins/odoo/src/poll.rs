@@ -7,7 +7,7 @@
 //!
 //! Not seen: records that were deleted (an automation rule can tell, see the README; else the next write finds out).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::manifest::IMPORT;
@@ -45,7 +45,11 @@ impl Cursor {
         let wrong = || Failure::never("odoo.cursor", "this is no cursor of this connector");
         let value = patchbay_sdk::json::parse(text.as_bytes()).map_err(|_| wrong())?;
         let text = |key: &str| value[key].as_str().map(str::to_owned);
-        let phase = if value["phase"] == "activities" { Phase::Activities } else { Phase::Leads };
+        let phase = match value["phase"].as_str() {
+            Some("activities") => Phase::Activities,
+            Some("customers") => Phase::Customers,
+            _ => Phase::Leads,
+        };
         Ok(Self {
             since: text("since").ok_or_else(wrong)?,
             top: text("top").ok_or_else(wrong)?,
@@ -57,7 +61,11 @@ impl Cursor {
     }
 
     fn written(&self) -> String {
-        let phase = if self.phase == Phase::Leads { "leads" } else { "activities" };
+        let phase = match self.phase {
+            Phase::Leads => "leads",
+            Phase::Activities => "activities",
+            Phase::Customers => "customers",
+        };
         text(&arguments([
             ("since", self.since.as_str().into()),
             ("top", self.top.as_str().into()),
@@ -77,6 +85,19 @@ pub enum Phase {
     Leads,
     /// Changed activities: they do not touch their record.
     Activities,
+    /// Records of changed customers: where Odoo merges customers, it moves their records without touching these.
+    Customers,
+}
+
+impl Phase {
+    /// What is read behind this one; none: the round is over.
+    fn next(self, config: &Config) -> Option<Self> {
+        match self {
+            Self::Leads if config.plans() => Some(Self::Activities),
+            Self::Leads | Self::Activities => Some(Self::Customers),
+            Self::Customers => None,
+        }
+    }
 }
 
 /// One page; of an import where the cursor is one of those. Without a cursor nothing is read: the connection begins now, with the transactions that are still under way.
@@ -105,14 +126,12 @@ pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u3
     let (events, last, full) = match cursor.phase {
         Phase::Leads => leads(client, config, &cursor, limit)?,
         Phase::Activities => activities(client, config, &cursor, limit)?,
+        Phase::Customers => customers(client, config, &cursor, limit)?,
     };
-    if full {
-        cursor.after = last;
-    } else if cursor.phase == Phase::Leads && config.plans() {
-        cursor.phase = Phase::Activities;
-        cursor.after = 0;
-    } else {
-        cursor = finished(cursor, now);
+    match cursor.phase.next(config) {
+        _ if full => cursor.after = last,
+        Some(next) => (cursor.phase, cursor.after) = (next, 0),
+        None => cursor = finished(cursor, now),
     }
     Ok(page(events, &cursor))
 }
@@ -128,17 +147,15 @@ fn page(events: Vec<Event>, cursor: &Cursor) -> Page {
     Page { events, next_cursor: Some(cursor.written()), more: !cursor.until.is_empty() }
 }
 
-/// The newest change of a record or an activity; empty where there is none.
+/// The newest change of a record, an activity or a customer; empty where there is none.
 fn newest(client: Client<'_>, config: &Config) -> Result<String, Failure> {
     let of = |model: &str, domain: Vec<Node>| -> Result<String, Failure> {
         let search = Search::new(domain, &["write_date"]).order("write_date desc").limit(1).with_archived();
         Ok(client.search(model, search)?.first().map(|it| it.text("write_date").to_owned()).unwrap_or_default())
     };
     let leads = of("crm.lead", Vec::new())?;
-    if !config.plans() {
-        return Ok(leads);
-    }
-    Ok(leads.max(of("mail.activity", vec![term("res_model", "=", "crm.lead")])?))
+    let activities = if config.plans() { of("mail.activity", vec![term("res_model", "=", "crm.lead")])? } else { String::new() };
+    Ok(leads.max(activities).max(of("res.partner", vec![term("is_company", "=", false)])?))
 }
 
 fn window(cursor: &Cursor) -> Vec<Node<'_>> {
@@ -171,16 +188,38 @@ fn activities(client: Client<'_>, config: &Config, cursor: &Cursor, limit: u32) 
     Ok((events, changed.last().map_or(cursor.after, Record::id), changed.len() >= limit as usize))
 }
 
+fn customers(client: Client<'_>, config: &Config, cursor: &Cursor, limit: u32) -> Result<Read, Failure> {
+    let domain = vec![
+        term("partner_id.write_date", ">=", cursor.since.as_str()),
+        term("partner_id.write_date", "<", cursor.until.as_str()),
+        term("partner_id.is_company", "=", false),
+        term("id", ">", cursor.after),
+    ];
+    let records = client.search("crm.lead", Search::new(domain, &LEAD_FIELDS).order("id").limit(limit).with_archived())?;
+    let events = events(client, config, &records, &BTreeMap::new())?;
+    Ok((events, records.last().map_or(cursor.after, Record::id), records.len() >= limit as usize))
+}
+
 /// The events of records; `times`: of those whose activities changed, when.
 pub fn events(client: Client<'_>, config: &Config, records: &[Record], times: &BTreeMap<i64, &str>) -> Result<Vec<Event>, Failure> {
-    let due = due(client, config, records)?;
-    Ok(records
-        .iter()
-        .map(|record| {
-            let at = times.get(&record.id()).copied().unwrap_or("").max(record.text("write_date"));
-            map::changed(record, due.get(&record.id()).copied(), at, config)
-        })
-        .collect())
+    let (due, people) = (due(client, config, records)?, people(client, records)?);
+    let event = |record: &Record| {
+        let at = times.get(&record.id()).copied().unwrap_or("").max(record.text("write_date"));
+        let customer = Some(record.link("partner_id")).filter(|it| people.contains(it));
+        map::changed(record, due.get(&record.id()).copied(), customer, at, config)
+    };
+    Ok(records.iter().map(event).collect())
+}
+
+/// Which customers of these records are people, and no companies.
+fn people(client: Client<'_>, records: &[Record]) -> Result<BTreeSet<i64>, Failure> {
+    let customers: BTreeSet<i64> = records.iter().map(|it| it.link("partner_id")).filter(|it| *it != 0).collect();
+    if customers.is_empty() {
+        return Ok(customers);
+    }
+    let customers: Vec<Node> = customers.into_iter().map(Node::from).collect();
+    let domain = vec![term("id", "in", customers), term("is_company", "=", false)];
+    Ok(client.search("res.partner", Search::new(domain, &["id"]).with_archived())?.iter().map(Record::id).collect())
 }
 
 /// When somebody will next speak with the person: the earliest planned activity of each record.

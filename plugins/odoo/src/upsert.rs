@@ -120,6 +120,9 @@ fn leave_out(receipt: &mut Receipt, fields: Vec<String>) {
     }
 }
 
+/// What a receipt calls a record into which people merged the one that was asked for.
+const MERGED: &str = "merged";
+
 enum Found {
     Record(Record, &'static str),
     Nothing,
@@ -136,7 +139,7 @@ fn find(client: Client<'_>, config: &Config, upsert: &LeadUpsert, wanted: &Wante
         let domain = vec![term("description", "ilike", mark.as_str())];
         let search = Search::new(domain, reads).order("id desc").limit(5).with_archived();
         if let Some(record) = client.search("crm.lead", search)?.into_iter().find(|it| it.text("description").contains(&mark)) {
-            return Ok(Found::Record(record, "merged"));
+            return Ok(Found::Record(record, MERGED));
         }
     }
     if vanished && upsert.find_only {
@@ -267,6 +270,7 @@ fn update(
     }
     let changed = !values.is_empty();
     let new_user = values.peek_int("user_id").unwrap_or(0);
+    let customer = values.peek_int("partner_id");
     let columns = [
         ("responsible", "user_id"),
         ("title", "name"),
@@ -291,6 +295,15 @@ fn update(
     }
     let mut receipt = receipt(config, upsert, wanted, id, how);
     receipt.details.insert("changed".to_owned(), Value::from(changed));
+    if let Some(customer) = customer {
+        receipt.details.insert("person_ref".to_owned(), customer.to_string().into());
+    }
+    if let Some(gone) = upsert.remote_id.as_ref().filter(|_| how == MERGED) {
+        let mut merged = Extra::new();
+        merged.insert("into".to_owned(), id.to_string().into());
+        merged.insert("records".to_owned(), vec![Value::from(gone.as_str())].into());
+        receipt.details.insert("merged".to_owned(), merged.into());
+    }
     put_before(&mut receipt.details, time::parse(record.text("write_date")), &map::fields(record, None, config), &written);
     leave_out(&mut receipt, left_out);
     Ok(receipt)

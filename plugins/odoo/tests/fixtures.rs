@@ -81,7 +81,7 @@ fn the_manifest_is_valid_and_agrees_with_the_code() {
 fn stages_come_back_as_they_went_out() {
     let config = Config { stage_interest: "New".to_owned(), stage_lead: "Qualified".to_owned(), ..Config::default() };
     let stage = |record: Value| {
-        let event = map::changed(&Record(record), None, "2026-11-22 01:42:33", &config);
+        let event = map::changed(&Record(record), None, None, "2026-11-22 01:42:33", &config);
         valid(&event);
         let EventBody::Record(it) = event.body else { panic!("a record") };
         it.fields.stage.map(|it| it.name())

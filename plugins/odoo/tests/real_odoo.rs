@@ -133,6 +133,11 @@ fn the_poll_tells_every_change_and_then_is_quiet() {
 }
 
 #[test]
+fn a_record_tells_whose_it_is_and_a_merge_of_customers_is_noticed() {
+    scenarios::a_record_tells_whose_it_is_and_a_merge_of_customers_is_noticed(&server());
+}
+
+#[test]
 fn an_import_tells_all_leads_and_customers_page_by_page() {
     scenarios::an_import_tells_all_leads_and_customers_page_by_page(&server());
 }

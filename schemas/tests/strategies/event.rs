@@ -42,14 +42,17 @@ fn status() -> impl Strategy<Value = StatusChange> {
 fn record() -> impl Strategy<Value = RecordChange> {
     let action =
         select(vec![RecordAction::Created, RecordAction::Updated, RecordAction::Deleted, RecordAction::Merged, RecordAction::Changed]);
-    (id(), action, id(), of(id()), fields(), extra()).prop_map(|(entity, action, external_id, lead, fields, extra)| RecordChange {
-        entity,
-        action,
-        external_id,
-        lead,
-        fields,
-        extra,
-    })
+    (id(), action, id(), of(id()), of(id()), fields(), extra()).prop_map(
+        |(entity, action, external_id, lead, person_ref, fields, extra)| RecordChange {
+            entity,
+            action,
+            external_id,
+            lead,
+            person_ref,
+            fields,
+            extra,
+        },
+    )
 }
 
 fn fields() -> impl Strategy<Value = RecordFields> {

@@ -142,6 +142,7 @@ fn change(lead: &Value) -> Option<Event> {
         action: RecordAction::Updated,
         external_id: external_id.clone(),
         lead: None,
+        person_ref: None,
         fields: RecordFields {
             stage,
             responsible,

@@ -8,6 +8,7 @@
 //!
 //! Left out: access rights per user, followers and notifications, the chatter rows that Odoo writes by itself, automation rules.
 
+mod customers;
 mod domain;
 mod methods;
 mod store;

@@ -105,7 +105,8 @@ mod tests {
         estimate.agrees_with_answers.estimated = Agreement { same: share(41, 43), different: share(9, 9) };
         estimate.agrees_with_answers.shipped = Agreement { same: share(40, 43), different: share(9, 9) };
         let told = effect(&estimate);
-        let said = "these weights would find one person 41 of 43, two people 9 of 9; the shipped ones one person 40 of 43, two people 9 of 9";
+        let said =
+            "these weights would find one person 41 of 43, two people 9 of 9; the shipped ones one person 40 of 43, two people 9 of 9";
         assert!(told.contains(said), "{told}");
     }
 }

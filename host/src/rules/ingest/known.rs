@@ -40,6 +40,10 @@ pub struct Known {
     pub tellers: HashMap<(ConnectionId, LeadId), Teller>,
     /// Who has what points at the person of these records: the first few.
     pub holders: HashMap<(WorkspaceId, IdentityKey), Vec<ContactId>>,
+    /// The sink's contact that the record of a lead belonged to when it was told last: by sink and lead.
+    pub persons: HashMap<(ConnectionId, LeadId), String>,
+    /// Leads whose records belong to the contacts of a sink that are told of, each with its contact here: the first few.
+    pub of_person: HashMap<(ConnectionId, String), Vec<(LeadId, ContactId)>>,
     /// How the people of these leads are shown.
     pub people: HashMap<ContactId, Contact>,
     /// What was said of the fields of leads of which records are told.
@@ -214,6 +218,8 @@ pub struct Keys {
     pub calls: HashSet<(ConnectionId, String)>,
     /// Records of sinks.
     pub references: HashSet<(ConnectionId, String)>,
+    /// Contacts of sinks that records belong to.
+    pub persons: HashSet<(ConnectionId, String)>,
     /// What points at people of whom records tell.
     pub told: HashSet<(WorkspaceId, IdentityKey)>,
     /// Connections that are being imported.
@@ -264,6 +270,7 @@ impl Keys {
                     let identities = said.get(at).into_iter().flatten().flat_map(|it| &it.identities);
                     keys.told.extend(identities.map(|it| (origin.workspace, it.key.clone())));
                     keys.references.insert((origin.connection, record.external_id.clone()));
+                    keys.persons.extend(record.person_ref.clone().map(|it| (origin.connection, it)));
                     if intake.way == Way::Import {
                         keys.importing.insert(origin.connection);
                         keys.leads.extend(record.lead.as_deref().and_then(|it| it.parse().ok()).map(|it| (origin.workspace, it)));

@@ -11,6 +11,7 @@ mod note;
 mod people;
 mod plan;
 mod planner;
+mod question;
 pub mod returning;
 
 pub use call::{CallState, Step};
@@ -19,9 +20,10 @@ pub use note::{MergeNote, MergeStep};
 pub use people::{Assurance, Said, SaidIdentity, canonical, sayings};
 pub use plan::{
     Ask, ChangedCall, Counted, Filled, Imported, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead,
-    NewMerge, NewMessage, NewOutbox, NewQuestion, NewReference, NewVerdict, Plan, Redeemed, Repeated, Retold,
+    NewMerge, NewMessage, NewOutbox, NewReference, NewVerdict, Plan, Redeemed, Repeated, Retold,
 };
 pub use planner::{Context, Planner, Settings, reply_to, title};
+pub use question::{AskedBy, NewQuestion};
 
 use std::sync::Arc;
 

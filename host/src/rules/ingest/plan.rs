@@ -8,10 +8,11 @@ use patchbay_schemas::{Source, Timestamp};
 
 use super::known::Reach;
 use super::note::MergeNote;
+use super::question::NewQuestion;
 use super::returning::Placed;
 use super::{Cursor, LeadState, Outcome, ReadBy, SaidIdentity, Way};
 use crate::ids::{
-    ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, LinkId, MergeId, OutboxId, QuestionId, WorkspaceId,
+    ConnectionId, ContactId, ConversationId, DeliveryId, EventId, InteractionId, LeadId, LinkId, MergeId, OutboxId, WorkspaceId,
 };
 use crate::rules::conflict::Sayings;
 use crate::rules::identity::IdentityKey;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub messages: Vec<NewMessage>,
     /// Records of sinks that leads turned out to have.
     pub references: Vec<NewReference>,
+    /// The sink's contact that the record of a lead belongs to.
+    pub persons: BTreeMap<(ConnectionId, LeadId), String>,
     /// Records that people deleted in a sink.
     pub deleted: Vec<(ConnectionId, String)>,
     /// What sources say of leads' fields from now on: by lead, and by connection.
@@ -263,23 +266,6 @@ pub struct NewVerdict {
     pub one: ContactId,
     /// Another.
     pub other: ContactId,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// A row of `questions`: a link that was made for the one was opened by the other, or a record of the one's lead names the other.
-#[derive(Debug)]
-pub struct NewQuestion {
-    /// Its id.
-    pub id: QuestionId,
-    /// Workspace.
-    pub workspace: WorkspaceId,
-    /// A contact.
-    pub one: ContactId,
-    /// Another.
-    pub other: ContactId,
-    /// `link` or `record`
-    pub asked_by: &'static str,
     /// When.
     pub at: Timestamp,
 }

@@ -10,6 +10,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::ids::Ids;
 
+mod merged;
 mod replies;
 
 const PHONE: &str = "+79123456789";
@@ -366,6 +367,7 @@ fn a_change_in_the_sink_comes_back_once_and_its_echo_changes_nothing() {
             action: RecordAction::Updated,
             external_id: "7".to_owned(),
             lead: None,
+            person_ref: None,
             fields: RecordFields { stage: Some(refused.clone()), ..RecordFields::default() },
             extra: patchbay_schemas::Extra::default(),
         };

@@ -1,10 +1,10 @@
 //! What is known of everything that a batch names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use patchbay_schemas::{ConversationRef, IdentityKind, Qualification, Responsible, Stage, Temperature};
 
-use super::records::{load_holders, load_people, load_tellers};
+use super::records::{load_holders, load_people, load_persons, load_tellers};
 use crate::clock::timestamp;
 use crate::ids::{ConnectionId, ContactId, ConversationId, LeadId, WorkspaceId};
 use crate::rules::identity::IdentityKey;
@@ -123,6 +123,7 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys, histories: bool) -> sqlx::Resu
     let records: BTreeSet<(ConnectionId, LeadId)> =
         known.references.iter().map(|((sink, _), lead)| (*sink, *lead)).chain(of_named).collect();
     load_tellers(tx, &records, &mut known, &mut contacts).await?;
+    load_persons(tx, keys.persons, &records, &mut known, &mut contacts).await?;
     load_holders(tx, keys.told, &mut known, &mut contacts).await?;
     load_contacts(tx, contacts, &mut known, histories).await?;
     load_people(tx, &records, &mut known).await?;
@@ -223,17 +224,29 @@ async fn load_references(
 ) -> sqlx::Result<()> {
     let rows = references.into_iter().map(|(connection, remote)| vec![connection.to_string(), remote]).collect();
     let sql = "with k(connection_id, remote_id) as ({rows}) \
-               select r.connection_id, r.remote_id, coalesce(c.merged_into, c.id), l.id, l.workspace_id, l.contact_id, l.title, l.stage, \
+               select r.connection_id, r.remote_id, coalesce(c.merged_into, c.id), r.created_at, l.id, l.workspace_id, l.contact_id, l.title, l.stage, \
                l.refused_reason, l.return_at, l.responsible_id, l.responsible_name, l.next_contact_at, l.qualification, l.temperature, l.tags \
                from k join external_refs r on r.connection_id = k.connection_id and r.kind = 'lead' and r.remote_id = k.remote_id \
                join leads l on l.id = r.local_id join contacts c on c.id = l.contact_id";
-    for row in tx.look_up(sql, 16, [LookUp { columns: 2, rows }]).await? {
-        let (lead, state) = lead_state(&row, 3)?;
-        known.meet(state.contact, row.id(2)?, contacts);
-        known.references.insert((row.id(0)?, row.text(1)?), lead);
+    let mut sharing: HashMap<(ConnectionId, String), Vec<Having>> = HashMap::new();
+    for row in tx.look_up(sql, 17, [LookUp { columns: 2, rows }]).await? {
+        let (lead, state) = lead_state(&row, 4)?;
+        let shown: ContactId = row.id(2)?;
+        known.meet(state.contact, shown, contacts);
+        sharing.entry((row.id(0)?, row.text(1)?)).or_default().push((row.int(3)?, lead, shown));
         known.leads.insert(lead, state);
     }
+    known.references.extend(sharing.into_iter().filter_map(|(record, leads)| Some((record, speaks_of(&leads)?))));
     Ok(())
+}
+
+/// A lead that has a record: since when, the lead, its person.
+type Having = (i64, LeadId, ContactId);
+
+/// The lead that a record speaks of, where several have it: that of whoever had it first, of that person the newest.
+fn speaks_of(leads: &[Having]) -> Option<LeadId> {
+    let (_, _, keeper) = leads.iter().min()?;
+    leads.iter().filter(|it| it.2 == *keeper).map(|it| it.1).max()
 }
 
 /// Leads that records of an import say they were made for.

@@ -6,7 +6,7 @@ use crate::ids::ContactId;
 use crate::rules::ingest::{Filled, Known, NewContact, NewIdentity, NewMerge, NewQuestion, NewVerdict, Retold};
 use crate::store::Tx;
 use crate::store::Type::{Int, Text};
-use crate::store::people::RULE;
+use crate::store::people::{RULE, ask};
 
 /// What a plan says of people.
 pub(super) struct People {
@@ -71,9 +71,17 @@ pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) 
     if !(people.filled.is_empty() && people.merges.is_empty() && people.verdicts.is_empty()) {
         queue_rare(tx, people.filled, people.merges, people.verdicts, now);
     }
-    if !people.questions.is_empty() {
-        let rows = people.questions.into_iter().map(|it| {
-            vec![it.id.into(), it.workspace.into(), it.one.into(), it.other.into(), it.asked_by.into(), it.at.as_millisecond().into()]
+    let (of_sinks, plain): (Vec<NewQuestion>, Vec<NewQuestion>) = people.questions.into_iter().partition(|it| it.asked_by.sink().is_some());
+    if !plain.is_empty() {
+        let rows = plain.into_iter().map(|it| {
+            vec![
+                it.id.into(),
+                it.workspace.into(),
+                it.one.into(),
+                it.other.into(),
+                it.asked_by.as_str().into(),
+                it.at.as_millisecond().into(),
+            ]
         });
         let sql = "with k(id, workspace_id, one, other, by, at) as ({rows}) \
                    insert into questions (id, workspace_id, one, other, bits, reasons, state, asked_by, asked_at) \
@@ -90,6 +98,10 @@ pub(super) async fn write(tx: &mut Tx, people: People, known: &Known, now: i64) 
     for (from, into) in people.moved {
         let sql = "update contacts set merged_into = $2, updated_at = $3 where id = $1 or merged_into = $1";
         tx.execute(sql, vec![from.into(), into.into(), now.into()]).await?;
+    }
+    // By whom they are shown now.
+    for question in of_sinks {
+        ask(tx, question).await?;
     }
     Ok(())
 }

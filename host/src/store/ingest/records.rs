@@ -39,6 +39,40 @@ pub(super) async fn load_tellers(
     Ok(())
 }
 
+/// Most leads of one contact of a sink that are looked at.
+const MOST_LEADS: i64 = 16;
+
+/// Which contacts of a sink these records belonged to, and who else has a record that belongs to those that are told of.
+pub(super) async fn load_persons(
+    tx: &mut Tx,
+    told: HashSet<(ConnectionId, String)>,
+    records: &BTreeSet<(ConnectionId, LeadId)>,
+    known: &mut Known,
+    contacts: &mut Vec<ContactId>,
+) -> sqlx::Result<()> {
+    let telling: HashSet<ConnectionId> = told.iter().map(|it| it.0).collect();
+    let rows = records.iter().filter(|it| telling.contains(&it.0)).map(|(sink, lead)| vec![sink.to_string(), lead.to_string()]).collect();
+    let sql = "with k(connection_id, lead) as ({rows}) select r.connection_id, r.local_id, r.remote_id from k \
+               join external_refs r on r.connection_id = k.connection_id and r.kind = 'person' and r.local_id = k.lead";
+    for row in tx.look_up(sql, 3, [LookUp { columns: 2, rows }]).await? {
+        known.persons.insert((row.id(0)?, row.id(1)?), row.text(2)?);
+    }
+    let rows = told.into_iter().map(|(sink, person)| vec![sink.to_string(), person]).collect();
+    let sql = format!(
+        "with k(connection_id, person) as ({{rows}}) select r.connection_id, r.remote_id, r.local_id, l.contact_id, coalesce(c.merged_into, c.id) \
+         from k join external_refs r on r.connection_id = k.connection_id and r.kind = 'person' and r.remote_id = k.person and r.local_id in \
+         (select m.local_id from external_refs m where m.connection_id = k.connection_id and m.kind = 'person' and m.remote_id = k.person \
+         order by m.local_id limit {MOST_LEADS}) join leads l on l.id = r.local_id join contacts c on c.id = l.contact_id"
+    );
+    for row in tx.look_up(&sql, 5, [LookUp { columns: 2, rows }]).await? {
+        let contact = known.meet(row.id(3)?, row.id(4)?, contacts);
+        known.of_person.entry((row.id(0)?, row.text(1)?)).or_default().push((row.id(2)?, contact));
+    }
+    // Whoever came first is asked about first.
+    known.of_person.values_mut().for_each(|it| it.sort_unstable());
+    Ok(())
+}
+
 /// Whom a record may mean besides its lead's person: the first few who have what it points by.
 pub(super) async fn load_holders(
     tx: &mut Tx,

@@ -80,6 +80,9 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
     for (connection, record) in std::mem::take(&mut plan.deleted) {
         crate::store::outbox::note_deleted(tx, connection, &record, now).await?;
     }
+    if !plan.persons.is_empty() {
+        crate::store::outbox::note_persons(tx, std::mem::take(&mut plan.persons), now);
+    }
     // Seldom needed: a batch without a token is written by the same text as ever.
     if !plan.redeemed.is_empty() {
         crate::store::links::redeem(tx, plan.redeemed);

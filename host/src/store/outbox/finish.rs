@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{End, Lane, Reference, Release, Tried};
+use super::{End, Lane, Moved, Reference, Release, Tried};
 use crate::ids::{AttemptId, ConnectionId, LeadId};
 use crate::rules::conflict::Sayings;
 use crate::store::counters::{self, Ends};
@@ -61,6 +61,9 @@ impl Store {
             if let Some(told) = told {
                 let (says, agrees) = sayings::told(tx, lane.connection, told).await?;
                 written.sayings.extend(says.map(|it| ((told.lead, lane.connection.to_string()), it)));
+                if let Some(reference) = reference.as_ref().filter(|_| told.moved != Moved::default()) {
+                    self.hear_moved(tx, lane.connection, told, &reference.remote).await?;
+                }
                 // The sink itself may have changed it, and nobody asked it then.
                 if !agrees {
                     self.upsert_first(tx, lane, told.workspace).await?;

@@ -10,7 +10,7 @@ mod records;
 pub use enqueue::Once;
 pub(super) use enqueue::{enqueue, say};
 pub use records::RecordOf;
-pub(super) use records::note_deleted;
+pub(super) use records::{note_deleted, note_persons};
 
 use super::{Store, StoreError};
 use crate::ids::{ConnectionId, InteractionId, LeadId, OutboxId, WorkspaceId};
@@ -89,6 +89,17 @@ pub struct Told {
     pub workspace: WorkspaceId,
     /// What it showed, and what stood in the record.
     pub writing: Writing,
+    /// Where the record went.
+    pub moved: Moved,
+}
+
+/// What a receipt says of where a record went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// People of the sink had merged the record that the command named into the one that was written.
+    pub merged: bool,
+    /// The write put the record under this contact of the sink.
+    pub person: Option<String>,
 }
 
 /// How one try of a row ended.

@@ -1,10 +1,15 @@
 //! Records that leads have in a sink, where these are not one to one: the sink merged some, two people shared one, or people deleted one.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
+use super::Told;
 use crate::clock::timestamp;
-use crate::ids::{ConnectionId, LeadId, WorkspaceId};
-use crate::store::people::places;
+use crate::ids::{ConnectionId, ContactId, LeadId, WorkspaceId};
+use crate::rules::ingest::{AskedBy, NewQuestion};
+use crate::store::db::Type::{Int, Text};
+use crate::store::people::{ask, places};
 use crate::store::{self, Record, Store, StoreError, Tx};
 
 impl Store {
@@ -43,6 +48,39 @@ impl Store {
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Takes what a receipt says of where the record of a lead went. Where people of the sink merged it into that of another person, somebody is asked
+    /// whether the two are one.
+    pub(super) async fn hear_moved(&self, tx: &mut Tx, connection: ConnectionId, told: &Told, record: &str) -> Result<(), StoreError> {
+        let Told { lead, workspace, moved, .. } = told;
+        if let Some(person) = moved.person.clone() {
+            note_persons(tx, BTreeMap::from([((connection, *lead), person)]), self.clock.now_ms());
+        }
+        if !moved.merged {
+            return Ok(());
+        }
+        if tx.has_company() {
+            // Two leads may come to this record at once: whoever is second sees the first.
+            let place = format!("{connection} {record}");
+            tx.fetch("select pg_advisory_xact_lock(hashtextextended($1, 0))", vec![place.into()]).await?;
+        }
+        let sql = "select l.contact_id from external_refs r join leads l on l.id = r.local_id where r.connection_id = $1 and r.kind = 'lead' \
+                   and r.remote_id = $2 and r.local_id <> $3 order by r.created_at, r.local_id limit 1";
+        let keeper = tx.fetch(sql, vec![connection.into(), record.into(), (*lead).into()]).await?;
+        let own =
+            tx.fetch("select contact_id from leads where workspace_id = $1 and id = $2", vec![(*workspace).into(), (*lead).into()]).await?;
+        let (Some(keeper), Some(own)) = (keeper.first(), own.first()) else { return Ok(()) };
+        let (one, other): (ContactId, ContactId) = (keeper.id(0)?, own.id(0)?);
+        let question = NewQuestion {
+            id: self.ids.next(),
+            workspace: *workspace,
+            one: one.min(other),
+            other: one.max(other),
+            asked_by: AskedBy::MergedRecord(connection),
+            at: self.clock.now(),
+        };
+        Ok(ask(tx, question).await?)
     }
 
     /// Notes that people deleted a record: of all leads that had it.
@@ -107,6 +145,16 @@ pub struct RecordOf {
     /// When the hub heard that people deleted it; none: it is there, as far as is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<patchbay_schemas::Timestamp>,
+}
+
+/// Notes which contacts of sinks the records of leads belong to.
+pub(in crate::store) fn note_persons(tx: &mut Tx, persons: BTreeMap<(ConnectionId, LeadId), String>, now: i64) {
+    let rows = persons.into_iter().map(|((sink, lead), person)| vec![sink.into(), lead.into(), person.into(), now.into()]).collect();
+    let sql = "with k(connection_id, local_id, remote_id, at) as ({rows}) \
+               insert into external_refs (connection_id, kind, local_id, remote_id, details, created_at) \
+               select connection_id, 'person', local_id, remote_id, '{}', at from k where true \
+               on conflict (connection_id, kind, local_id) do update set remote_id = excluded.remote_id, created_at = excluded.created_at";
+    tx.queue(sql, &[Text, Text, Text, Int], rows);
 }
 
 /// Notes that people deleted a record, since now.

@@ -65,7 +65,7 @@ pub struct Remote {
     pub connection: String,
     /// The connector's id.
     pub connector: String,
-    /// `lead`, `interaction`, `message` or `call`
+    /// `lead`, `parted`: a record that stayed with another person, `person`: a contact of a CRM, `interaction`, `message` or `call`
     pub kind: String,
     /// The vendor's id.
     pub id: String,
@@ -121,7 +121,7 @@ pub(super) async fn owned(tx: &mut Tx, workspace: WorkspaceId, contact: ContactI
     for locals in locals.chunks(500) {
         let sql = format!(
             "select x.name, x.connector, r.kind, r.remote_id from connections x join external_refs r on r.connection_id = x.id \
-             and r.kind in ('lead', 'parted', 'interaction', 'message', 'call') and r.local_id in ({}) where x.workspace_id = $1 order by r.kind desc, r.created_at",
+             and r.kind in ('lead', 'parted', 'person', 'interaction', 'message', 'call') and r.local_id in ({}) where x.workspace_id = $1 order by r.kind desc, r.created_at",
             places(2, locals.len())
         );
         for row in tx.fetch(&sql, std::iter::once(workspace.into()).chain(locals.iter().cloned()).collect()).await? {

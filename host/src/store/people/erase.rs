@@ -220,7 +220,7 @@ async fn forget_people(tx: &mut Tx, workspace: WorkspaceId, owned: &Owned, scann
     locals.extend(owned.commands.iter().map(|it| Value::from(*it)));
     for locals in locals.chunks(500) {
         let sql = format!(
-            "delete from external_refs where kind in ('lead', 'parted', 'deleted', 'interaction', 'message', 'call') and local_id in ({}) \
+            "delete from external_refs where kind in ('lead', 'parted', 'deleted', 'person', 'interaction', 'message', 'call') and local_id in ({}) \
              and connection_id in (select id from connections where workspace_id = $1)",
             places(2, locals.len())
         );

@@ -2,6 +2,7 @@
 
 use super::effects::Effects;
 use super::groups::{Group, group, places, point};
+use super::questions::because;
 use crate::ids::{ContactId, MergeId, WorkspaceId};
 use crate::rules::ingest::{Context, MergeStep};
 use crate::store::{Store, StoreError, Tx, Value};
@@ -55,28 +56,28 @@ impl Store {
         author: &str,
     ) -> sqlx::Result<MergeId> {
         let now = self.clock.now_ms();
-        forget(tx, workspace, &here.contacts, &there.contacts, &["different", "never"]).await?;
-        decide(tx, workspace, &[one], &[other], "same", author, now).await?;
-        let all = [here.contacts.as_slice(), &there.contacts].concat();
-        let list = places(1, all.len());
-        let sql = format!("delete from questions where state = 'open' and one in ({list}) and other in ({list})");
-        tx.execute(&sql, all.iter().map(|it| Value::from(*it)).collect()).await?;
-        let sql = "insert into merges (id, workspace_id, from_id, into_id, reasons, author, at) values ($1, $2, $3, $4, '[]', $5, $6)";
-        let id: MergeId = self.ids.next();
-        tx.execute(sql, vec![id.into(), workspace.into(), one.max(other).into(), one.min(other).into(), author.into(), now.into()]).await?;
         let mut all = [here.contacts.as_slice(), &there.contacts].concat();
         all.sort_unstable();
+        let because = because(tx, &all).await?;
+        forget(tx, workspace, &here.contacts, &there.contacts, &["different", "never"]).await?;
+        decide(tx, workspace, &[one], &[other], "same", author, now).await?;
+        close(tx, &all).await?;
+        let sql = "insert into merges (id, workspace_id, from_id, into_id, reasons, because, author, at) values ($1, $2, $3, $4, '[]', $5, $6, $7)";
+        let id: MergeId = self.ids.next();
+        let pair = vec![id.into(), workspace.into(), one.max(other).into(), one.min(other).into()];
+        tx.execute(sql, [pair, vec![because.into(), author.into(), now.into()]].concat()).await?;
         point(tx, workspace, &all, now).await?;
         Ok(id)
     }
 
-    /// Says that the people of two contacts are two; with `never` nobody is asked about them again.
+    /// Says that the people of two contacts are two; with `never` nobody is asked about them again. A record that a sink has for both stays with one.
     pub async fn part_contacts(
         &self,
         workspace: WorkspaceId,
         (one, other): (ContactId, ContactId),
         never: bool,
         author: &str,
+        context: &Context,
     ) -> Result<Merging, StoreError> {
         let mut tx = self.db.begin().await?;
         let (first, second) = (one.min(other), one.max(other));
@@ -92,6 +93,11 @@ impl Store {
         }
         guard(&mut tx, workspace, &here.contacts).await?;
         guard(&mut tx, workspace, &there.contacts).await?;
+        close(&mut tx, &[here.contacts.as_slice(), &there.contacts].concat()).await?;
+        let mut effects = Effects::new(self, context, workspace);
+        let (ours, theirs) = (effects.leads_of(&mut tx, &here.contacts).await?, effects.leads_of(&mut tx, &there.contacts).await?);
+        effects.part_records(&mut tx, &ours, &theirs).await?;
+        effects.enqueue(&mut tx, self.clock.now()).await?;
         tx.commit().await?;
         Ok(Merging::Done([here.shown, there.shown].into_iter().flatten().collect()))
     }
@@ -155,6 +161,14 @@ async fn two_people(
         Some(shown) if here.shown == there.shown => Err(Merging::OneAlready(shown)),
         _ => Ok((here, there)),
     })
+}
+
+/// What else was asked of these people is answered as well.
+async fn close(tx: &mut Tx, contacts: &[ContactId]) -> sqlx::Result<()> {
+    let list = places(1, contacts.len());
+    let sql = format!("delete from questions where state = 'open' and one in ({list}) and other in ({list})");
+    tx.execute(&sql, contacts.iter().map(|it| Value::from(*it)).collect()).await?;
+    Ok(())
 }
 
 /// Two such people are joined by no batch.

@@ -28,6 +28,7 @@ pub(super) use groups::places;
 pub use matching::{Loaded, Progress, stored_key};
 pub use merging::Merging;
 pub use pins::PinView;
+pub(super) use questions::ask;
 pub use questions::{Asked, QuestionView};
 pub use regroup::Found;
 pub(super) use shown::people_in;

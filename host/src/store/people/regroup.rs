@@ -131,16 +131,24 @@ impl Store {
     async fn ask(&self, tx: &mut Tx, workspace: WorkspaceId, found: &Found, contacts: &[ContactId]) -> sqlx::Result<()> {
         // Contacts are of one workspace; naming it here would have SQLite read all open questions of it.
         let list = places(1, contacts.len());
-        let sql = format!(
-            "select id, one, other from questions where state = 'open' and asked_by = 'rule' and (one in ({list}) or other in ({list}))"
-        );
+        let person =
+            |contact: ContactId| found.parts.iter().find(|it| it.contains(&contact)).and_then(|it| it.first().copied()).unwrap_or(contact);
+        let pair = |one, other| (person(one).min(person(other)), person(one).max(person(other)));
+        let sql = format!("select id, one, other, asked_by from questions where state = 'open' and (one in ({list}) or other in ({list}))");
+        let mut standing = BTreeSet::new();
         for row in tx.fetch(&sql, contacts.iter().map(|it| Value::from(*it)).collect()).await? {
             let (one, other): (ContactId, ContactId) = (row.id(1)?, row.id(2)?);
-            if !found.questions.iter().any(|it| (it.0, it.1) == (one, other)) {
+            // What the rules did not ask stands until somebody answers, or both are one.
+            let is_ours = row.text(3)? == RULE;
+            if person(one) == person(other) || (is_ours && !found.questions.iter().any(|it| (it.0, it.1) == (one, other))) {
                 tx.execute("delete from questions where id = $1", vec![row.id::<crate::ids::Question>(0)?.into()]).await?;
+            } else if !is_ours {
+                standing.insert((pair(one, other), (one, other)));
             }
         }
-        for (one, other, bits, reasons) in &found.questions {
+        // Two people are asked about once.
+        let is_asked = |one, other| standing.iter().any(|it| it.0 == pair(one, other) && it.1 != (one, other));
+        for (one, other, bits, reasons) in found.questions.iter().filter(|it| !is_asked(it.0, it.1)) {
             let sql = "insert into questions (id, workspace_id, one, other, bits, reasons, state, asked_at) values ($1, $2, $3, $4, $5, $6, 'open', $7) \
                        on conflict (one, other) do update set bits = excluded.bits, reasons = excluded.reasons where questions.state = 'open'";
             let id: QuestionId = self.ids.next();

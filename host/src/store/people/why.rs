@@ -69,6 +69,9 @@ pub struct MergeView {
     pub into: ContactId,
     /// What spoke for it and against it. Empty: somebody said so, a call had one caller, or one is what the record of a lead says of its person.
     pub reasons: Vec<ReasonView>,
+    /// Why somebody was asked who said so, in plain words: `Odoo shows both under one record`. Absent: by the reasons alone, or nobody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
     /// `rule`, or who said so.
     pub author: String,
     /// When.
@@ -102,7 +105,7 @@ impl From<Reason> for ReasonView {
     }
 }
 
-const MERGES: &str = "select id, from_id, into_id, reasons, author, at, undone_at, undone_by from merges where workspace_id = $1";
+const MERGES: &str = "select id, from_id, into_id, reasons, author, at, undone_at, undone_by, because from merges where workspace_id = $1";
 
 impl Store {
     /// A merge, also one that was taken back.
@@ -172,6 +175,7 @@ fn merge(row: &Record) -> sqlx::Result<MergeView> {
         from: row.id(1)?,
         into: row.id(2)?,
         reasons: row.json::<Vec<Reason>>(3)?.into_iter().map(Into::into).collect(),
+        because: row.opt_text(8)?,
         author: row.text(4)?,
         at: timestamp(row.int(5)?),
         undone_at: row.opt_int(6)?.map(timestamp),

@@ -13,6 +13,7 @@ fn record(id: &str, name: &str, phone: &str) -> RecordChange {
         action: RecordAction::Created,
         external_id: id.to_owned(),
         lead: None,
+        person_ref: None,
         fields: RecordFields {
             stage: Some(Stage::Lead),
             title: Some(format!("Deal {id}")),

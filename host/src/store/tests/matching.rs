@@ -205,11 +205,11 @@ fn somebody_is_asked_about_doubtful_pairs_and_the_answer_holds() {
                     yes = Some(question.id);
                 }
                 1 => {
-                    world.store.part_contacts(workspace, pair, false, "somebody").await.unwrap();
+                    world.store.part_contacts(workspace, pair, false, "somebody", &world.contexts[&workspace]).await.unwrap();
                     no = Some(question.id);
                 }
                 _ => {
-                    world.store.part_contacts(workspace, pair, true, "somebody").await.unwrap();
+                    world.store.part_contacts(workspace, pair, true, "somebody", &world.contexts[&workspace]).await.unwrap();
                     never = Some(question.id);
                 }
             }

@@ -7,7 +7,7 @@ use crate::clock::timestamp;
 use crate::ids::{ContactId, LeadId};
 use crate::rules::conflict::{self, Writing};
 use crate::rules::ingest::canonical;
-use crate::store::outbox::Told;
+use crate::store::outbox::{Moved, Told};
 
 const HERS: &str = "+79123456789";
 const OTHER: &str = "+79120000001";
@@ -31,9 +31,15 @@ impl World {
     }
 
     async fn change(&self, remote: &str, action: RecordAction, fields: RecordFields, second: i64) {
-        let at = timestamp(self.store.clock.now_ms() + second * 1_000);
         let (entity, external_id) = ("crm.lead".to_owned(), remote.to_owned());
-        let body = EventBody::Record(RecordChange { entity, action, external_id, lead: None, fields, extra: Extra::default() });
+        let record = RecordChange { entity, action, external_id, lead: None, person_ref: None, fields, extra: Extra::default() };
+        self.tells(record, second).await;
+    }
+
+    /// The sink tells this of a record, changed so many seconds from now.
+    pub(super) async fn tells(&self, record: RecordChange, second: i64) {
+        let (at, remote) = (timestamp(self.store.clock.now_ms() + second * 1_000), record.external_id.clone());
+        let body = EventBody::Record(record);
         let event = CheckedEvent {
             key: format!("record:{remote}:{}", self.store.ids.next::<crate::ids::Event>()),
             kind: "record".to_owned(),
@@ -46,7 +52,12 @@ impl World {
     }
 
     /// The sink carries out what waits: each lead has the record called so. The leads that were written.
-    async fn write(&self, record: impl Fn(LeadId) -> String) -> Vec<LeadId> {
+    pub(super) async fn write(&self, record: impl Fn(LeadId) -> String) -> Vec<LeadId> {
+        self.write_moved(record, |_| Moved::default()).await
+    }
+
+    /// The same, with what the receipt of each lead says of where its record went.
+    pub(super) async fn write_moved(&self, record: impl Fn(LeadId) -> String, moved: impl Fn(LeadId) -> Moved) -> Vec<LeadId> {
         let mut written = Vec::new();
         loop {
             let lanes = self.store.claim_lanes(self.sink, "hub", 10, 60_000).await.unwrap();
@@ -65,7 +76,7 @@ impl World {
                         let fields = RecordFields { person, ..conflict::told(&lead) };
                         let version = conflict::version(&self.store.sources(id).await.unwrap());
                         let writing = Writing { fields, version, retried: false, before: None };
-                        let told = Some(Box::new(Told { lead: id, workspace: self.origin.workspace, writing }));
+                        let told = Some(Box::new(Told { lead: id, workspace: self.origin.workspace, writing, moved: moved(id) }));
                         let made = Reference { kind: "lead", local: id.to_string(), remote: record(id), details: "{}".to_owned() };
                         end = End::Delivered { reference: Some(made), told };
                         written.push(id);
@@ -77,7 +88,7 @@ impl World {
         }
     }
 
-    async fn lead_of(&self, contact: &str) -> Vec<Lead> {
+    pub(super) async fn lead_of(&self, contact: &str) -> Vec<Lead> {
         let leads = self.store.leads(self.origin.workspace, &LeadFilter::default(), None, 100).await.unwrap();
         leads.into_iter().filter(|it| it.contact.id == contact).collect()
     }
@@ -235,8 +246,15 @@ fn what_an_import_brought_changes_with_its_record() {
         let fields = RecordFields { stage: Some(patchbay_schemas::Stage::Lead), ..whole("Анна Петрова", &[HERS]) };
         let (entity, external_id) = ("crm.lead".to_owned(), "7".to_owned());
         let action = RecordAction::Created;
-        let body =
-            EventBody::Record(RecordChange { entity, action, external_id, lead: None, fields: fields.clone(), extra: Extra::default() });
+        let body = EventBody::Record(RecordChange {
+            entity,
+            action,
+            external_id,
+            lead: None,
+            person_ref: None,
+            fields: fields.clone(),
+            extra: Extra::default(),
+        });
         let payload = body.payload().unwrap();
         let event = CheckedEvent {
             key: "import:7".to_owned(),

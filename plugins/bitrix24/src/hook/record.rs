@@ -62,7 +62,7 @@ pub fn event(client: Client<'_>, config: &Config, hook: &Hook<'_>, rest: &str) -
     }
     // Numbers of leads, deals and contacts overlap; those of the records that stand for leads are known to the hub as they are.
     let external_id = if ours { id } else { [&*entity, ":", &id].concat() };
-    let change = RecordChange { entity, action, external_id, lead: None, fields, extra: more };
+    let change = RecordChange { entity, action, external_id, lead: None, person_ref: None, fields, extra: more };
     Ok(Some(hook.event(&of, EventBody::Record(change))))
 }
 

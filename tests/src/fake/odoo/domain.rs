@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::methods::Fault;
-use super::store::{Row, fields_of};
+use super::store::{Kind, Row, kind_of};
 
 /// A parsed domain.
 #[derive(Debug)]
@@ -37,7 +37,13 @@ impl Domain {
                 }
                 Value::Array(leaf) if leaf.len() == 3 => {
                     let (field, operator) = (leaf[0].as_str().unwrap_or(""), leaf[1].as_str().unwrap_or(""));
-                    if !fields_of(model).iter().any(|(name, _)| *name == field) && field != "phone_mobile_search" {
+                    let (own, linked) = field.split_once('.').map_or((field, None), |(own, linked)| (own, Some(linked)));
+                    let is_there = match (kind_of(model, own), linked) {
+                        (Some(_), None) => true,
+                        (Some(Kind::Link(to)), Some(linked)) => kind_of(to, linked).is_some(),
+                        _ => field == "phone_mobile_search",
+                    };
+                    if !is_there {
                         let message = format!("Invalid field {model}.{field} in condition ('{field}', '{operator}', {})", leaf[2]);
                         return Err(Fault::value_error(message));
                     }
@@ -64,6 +70,16 @@ impl Domain {
                 if operator == "=" { typed == sought } else { typed.contains(&sought) }
             }
             Self::Leaf(field, operator, value) => compare(row.get(field).unwrap_or(&Value::Bool(false)), operator, value),
+        }
+    }
+
+    /// The fields of linked records that it speaks of: link, field.
+    pub fn linked(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::And(all) => all.iter().flat_map(Self::linked).collect(),
+            Self::Or(one, other) => [one.linked(), other.linked()].concat(),
+            Self::Not(it) => it.linked(),
+            Self::Leaf(name, ..) => name.split_once('.').into_iter().collect(),
         }
     }
 

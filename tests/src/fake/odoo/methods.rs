@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::customers::{self, WIZARD};
 use super::domain::Domain;
 use super::store::{Kind, Row, Store, fields_of, kind_of, row};
 
@@ -77,6 +78,7 @@ pub fn call(store: &mut Store, model: &str, method: &str, arguments: &Value) -> 
             change(store, &archived, &json!({ "active": true, "probability": 10, "lost_reason_id": false }))
         }
         "merge_opportunity" if lead => merge(store, ids),
+        "action_merge" if model == WIZARD => exist(store, model, &ids).map(|()| customers::merge(store, &ids)),
         "message_post" if lead => message_post(store, &ids, arguments),
         "activity_schedule" if lead => activity_schedule(store, &ids, arguments),
         "action_feedback" if model == "mail.activity" => write(store, model, &ids, Some(&json!({ "active": false }))),

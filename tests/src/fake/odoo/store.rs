@@ -80,6 +80,12 @@ const PARTNER: Fields = &[
     ("create_date", Kind::Time),
     ("write_date", Kind::Time),
 ];
+const MERGING: Fields = &[
+    ("id", Kind::Number),
+    ("partner_ids", Kind::Links("res.partner")),
+    ("dst_partner_id", Kind::Link("res.partner")),
+    ("state", Kind::Choice(&["option", "selection", "finished"])),
+];
 const MESSAGE: Fields = &[
     ("id", Kind::Number),
     ("model", Kind::Text),
@@ -111,6 +117,7 @@ pub fn fields_of(model: &str) -> Fields {
         "crm.stage" => STAGE,
         "res.users" => USER,
         "res.partner" => PARTNER,
+        "base.partner.merge.automatic.wizard" => MERGING,
         "mail.message" => MESSAGE,
         "mail.activity" => ACTIVITY,
         "crm.tag" | "crm.lost.reason" | "utm.source" | "utm.medium" | "utm.campaign" => NAMED,
@@ -287,7 +294,8 @@ impl Store {
         }
     }
 
-    fn put(&mut self, model: &str, id: i64, mut row: Row) {
+    /// Puts a record in the place of what was there, untouched.
+    pub(super) fn put(&mut self, model: &str, id: i64, mut row: Row) {
         self.unindex(model, id);
         if model == "crm.lead" {
             let email = row["email_from"].as_str().map_or(json!(false), |it| json!(it.trim().to_lowercase()));
@@ -342,7 +350,20 @@ impl Store {
     #[must_use]
     pub fn search(&self, model: &str, domain: &Domain, active_test: bool, order: &str, limit: usize) -> Vec<i64> {
         let archived_too = !active_test || domain.names("active") || kind_of(model, "active").is_none();
-        let fits = |row: &&Row| domain.holds(row) && (archived_too || row["active"] != false);
+        let linked = domain.linked();
+        let holds = |row: &Row| {
+            if linked.is_empty() {
+                return domain.holds(row);
+            }
+            let mut row = row.clone();
+            for (link, field) in &linked {
+                let Some(Kind::Link(to)) = kind_of(model, link) else { continue };
+                let there = row[*link].as_i64().and_then(|it| self.get(to, it));
+                row.insert(format!("{link}.{field}"), there.map_or(json!(false), |it| it[*field].clone()));
+            }
+            domain.holds(&row)
+        };
+        let fits = |row: &&Row| holds(row) && (archived_too || row["active"] != false);
         let empty = BTreeSet::new();
         let times = self.by_time.get(model).unwrap_or(&empty);
         if order == "write_date desc" {

@@ -4,8 +4,8 @@ use patchbay_identity::compare::{Field, Level, Reason};
 use patchbay_identity::same_name;
 use patchbay_schemas::IdentityKind;
 
-use super::super::plan::{Filled, NewContact, NewIdentity, NewMerge, NewQuestion, NewVerdict, Redeemed};
-use super::super::{ContactState, Holder, Said, SaidIdentity};
+use super::super::plan::{Filled, NewContact, NewIdentity, NewMerge, NewVerdict, Redeemed};
+use super::super::{AskedBy, ContactState, Holder, NewQuestion, Said, SaidIdentity};
 use super::{Planner, Scene};
 use crate::ids::ContactId;
 
@@ -69,7 +69,7 @@ impl Planner<'_> {
             workspace: scene.origin.workspace,
             one,
             other,
-            asked_by: "link",
+            asked_by: AskedBy::Link,
             at: scene.received_at,
         });
     }

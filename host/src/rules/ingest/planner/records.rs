@@ -10,11 +10,14 @@ use patchbay_identity::same_name;
 use patchbay_schemas::{RecordAction, RecordChange, RecordFields, Timestamp};
 
 use super::super::known::Teller;
-use super::super::plan::{Ask, Filled, NewQuestion, NewVerdict, Retold};
-use super::super::{ContactState, Said, SaidIdentity, Way, canonical};
+use super::super::plan::{Ask, Filled, NewVerdict, Retold};
+use super::super::{AskedBy, ContactState, NewQuestion, Said, SaidIdentity, Way, canonical};
 use super::{Planner, Scene};
 use crate::ids::{ContactId, LeadId};
 use crate::rules::conflict::{self, Field, Heard, Telling};
+
+/// A sink's contact that more people of the hub have than so many is not one person's, whatever it is called there.
+const MOST_OF_ONE: usize = 3;
 
 /// What the record had before its people spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,9 @@ impl Planner<'_> {
             _ if self.known.in_flight.contains(&(source, lead)) => Telling::Amid,
             _ => Telling::Quiet,
         };
+        if let Some(person) = &record.person_ref {
+            self.belongs(scene, (lead, state_before.contact), person);
+        }
         let heard = Heard { changed_at: scene.occurred_at, heard_at: scene.received_at, telling };
         let region = &scene.context.region;
         let person = record.fields.person.as_ref().map(|it| canonical(it, region));
@@ -80,6 +86,37 @@ impl Planner<'_> {
         if !news.person.is_empty() {
             self.retell(scene, lead, said, &news.person);
         }
+    }
+
+    /// The record of a lead belongs to this contact of the sink. Where it belonged to another one before, people there put it there; where that is somebody
+    /// else's contact, somebody is asked whether the two are one. What many people have in common is nobody's, and what a write that is under way may have done says nothing.
+    fn belongs(&mut self, scene: &Scene<'_>, (lead, of): (LeadId, ContactId), person: &str) {
+        let sink = scene.origin.connection;
+        let before = self.known.persons.get(&(sink, lead)).cloned();
+        if before.as_deref() == Some(person) || (before.is_some() && self.known.in_flight.contains(&(sink, lead))) {
+            return;
+        }
+        self.known.persons.insert((sink, lead), person.to_owned());
+        self.plan.persons.insert((sink, lead), person.to_owned());
+        let there = self.known.of_person.entry((sink, person.to_owned())).or_default();
+        let others: Vec<ContactId> = there.iter().filter(|it| it.0 != lead).map(|it| it.1).collect();
+        there.push((lead, of));
+        let Some(before) = before else { return };
+        if let Some(left) = self.known.of_person.get_mut(&(sink, before)) {
+            left.retain(|it| it.0 != lead);
+        }
+        let shown = self.known.shown(of);
+        let people: BTreeSet<ContactId> = others.iter().map(|it| self.known.shown(*it)).filter(|it| *it != shown).collect();
+        let first = others.into_iter().find(|it| self.known.shown(*it) != shown);
+        let Some(other) = first.filter(|_| people.len() <= MOST_OF_ONE) else { return };
+        self.plan.questions.push(NewQuestion {
+            id: self.ids.next(),
+            workspace: scene.origin.workspace,
+            one: of.min(other),
+            other: of.max(other),
+            asked_by: AskedBy::MergedPerson(sink),
+            at: scene.received_at,
+        });
     }
 
     /// The contact of a record that was there before the hub knew of it: what the record says, joined to whoever is known by that.
@@ -245,7 +282,7 @@ impl Planner<'_> {
             workspace: scene.origin.workspace,
             one,
             other,
-            asked_by: "record",
+            asked_by: AskedBy::Record,
             at: scene.received_at,
         });
     }

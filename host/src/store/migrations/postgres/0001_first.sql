@@ -245,6 +245,7 @@ create table merges (
     from_id text not null,                   -- the younger contact
     into_id text not null,                   -- the older one that it was joined to
     reasons text not null,                   -- JSON array: field, how well it agrees, what that says in thousandths of a bit; empty: somebody said so
+    because text,                            -- why somebody was asked who said so, in plain words; null: by the reasons alone, or nobody was asked
     author text not null,                    -- rule, or who said so
     at bigint not null,
     undone_at bigint,                         -- null: it stands
@@ -274,7 +275,8 @@ create table questions (
     bits bigint not null,                   -- the odds that they are one person, in thousandths of a bit
     reasons text not null,                   -- JSON array, as in merges
     state text not null,                     -- open, yes, no, or never (no, and never ask about these people again)
-    asked_by text not null default 'rule',   -- rule; link: what was made for the one was opened by the other; record: a record of the one's lead names the other
+    asked_by text not null default 'rule',   -- rule; link: what was made for the one was opened by the other; record: a record of the one's lead names the other; merged_record, merged_person: people of a CRM put the record, or the contact, of the one's lead under the other's
+    connection_id text,                      -- of merged_…: the CRM
     asked_at bigint not null,
     answered_by text,
     answered_at bigint
@@ -525,7 +527,7 @@ create index attempts_outbox on attempts (outbox_id, id);
 
 create table external_refs (
     connection_id text not null,             -- the sink
-    kind text not null,                      -- lead, interaction, message or call; parted: a lead's record that stayed with another person; deleted: one that people deleted, since created_at
+    kind text not null,                      -- lead, interaction, message or call; parted: a lead's record that stayed with another person; deleted: one that people deleted, since created_at; person: the sink's contact that the lead's record belongs to
     local_id text not null,
     remote_id text not null,
     details text not null,                   -- JSON: what the last receipt said; the connection's own memory of the record

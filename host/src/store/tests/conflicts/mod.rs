@@ -22,7 +22,7 @@ use crate::deliver::simulation::setting;
 use crate::ids::LeadId;
 use crate::rules::conflict::{self, Field, Heard, Sayings, Sources, Stood, Telling, Writing, hear, overruled};
 use crate::rules::ingest::{CheckedEvent, Way};
-use crate::store::outbox::Told;
+use crate::store::outbox::{Moved, Told};
 
 /// Seeds that the rules alone play.
 const SEEDS: u64 = 400;
@@ -146,6 +146,7 @@ impl<H: Hub> Play<H> {
             action: RecordAction::Updated,
             external_id: self.lead.to_string(),
             lead: None,
+            person_ref: None,
             fields,
             extra: Extra::default(),
         };
@@ -202,7 +203,7 @@ impl<H: Hub> Play<H> {
         let stood = Stood { at: changed_at, fields: before, written: Some(written) };
         let writing = Writing { fields, version: conflict::version(&sources), retried, before: Some(stood) };
         self.note(|| format!("{} took {}: {:?}", self.crms[which].origin.connector, brief(&writing.fields), writing.before));
-        let told = Told { lead: self.lead, workspace: self.crms[which].origin.workspace, writing };
+        let told = Told { lead: self.lead, workspace: self.crms[which].origin.workspace, writing, moved: Moved::default() };
         self.hub.finish(claim, told).await;
     }
 

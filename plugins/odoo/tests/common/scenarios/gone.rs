@@ -39,6 +39,7 @@ pub fn a_merged_record_is_followed(server: &Server) {
         (head.to_string().as_str(), &json!("merged")),
         "by our reference, closed and without a phone"
     );
+    assert_eq!(receipt.details["merged"], json!({ "into": head.to_string(), "records": [tail.to_string()] }), "people did it");
     assert_eq!(server.lead(id(&receipt))["city"], "Казань");
 }
 
