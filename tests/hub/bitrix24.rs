@@ -95,6 +95,39 @@ async fn a_change_that_the_webhook_lost_comes_back_by_the_poll() {
 }
 
 #[tokio::test]
+async fn what_people_correct_in_a_deals_contact_is_shown_of_the_person_and_what_the_hub_wrote_is_nobodys_word() {
+    for engine in Engine::each() {
+        let (hub, crm) = (Hub::start(engine).await, FakeBitrix24::start().expect("a free port"));
+        hub.folder().install("bitrix24", "bitrix24");
+        let mut config = crm.config();
+        config["record_type"] = json!("deal");
+        let sink = hub.connect("bitrix24", config).await;
+        let form = hub.connect("webform", json!({})).await;
+        crm.tell(&sink.url(), Telling::Once);
+        send(&form, "f-1", bodies::PHONE, "hello").await;
+        hub.api().until_delivered().await;
+        let lead = lead_of(&hub).await;
+        let why = format!("/contacts/{}/why", lead["contact"]["id"].as_str().expect("an id"));
+        let sources = async || hub.api().get(&why).await["sources"].as_array().map_or(0, Vec::len);
+        // Something that changes neither: the deal tells its person too, as the hub wrote it.
+        crm.by_hand("crm.deal.update", &json!({ "id": "1", "fields": { "TITLE": "A roof" } }));
+        until_equal("the deal was heard", json!("A roof"), async || lead_of(&hub).await["title"].clone()).await;
+        assert_eq!(sources().await, 1, "the form alone says who it is");
+
+        let typed = json!({ "NAME": "Анна", "LAST_NAME": "Ли", "PHONE": [{ "VALUE": "8 912 300-00-77", "VALUE_TYPE": "WORK" }] });
+        crm.by_hand("crm.contact.update", &json!({ "id": "1", "fields": typed }));
+        let shown = async || lead_of(&hub).await["contact"]["name"].clone();
+        until_equal("the person is called so", json!("Анна Ли"), shown).await;
+        let phones = lead_of(&hub).await["contact"]["identities"].to_string();
+        assert!(phones.contains("+79123000077") && phones.contains(bodies::PHONE_E164), "{phones}");
+        assert_eq!(sources().await, 2);
+        hub.api().until_delivered().await;
+        let store = crm.store();
+        assert_eq!((&store.all("contact")[0]["LAST_NAME"], store.all("contact").len(), store.all("deal").len()), (&json!("Ли"), 1, 1));
+    }
+}
+
+#[tokio::test]
 async fn an_event_without_the_token_is_refused() {
     let (_hub, _crm, sink, _form) = connected(Engine::Sqlite).await;
     for body in ["event=ONCRMLEADADD&data%5BFIELDS%5D%5BID%5D=1", "event=ONCRMLEADADD&auth%5Bapplication_token%5D=wrong"] {

@@ -61,7 +61,8 @@ pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u3
         return poll::poll(client, config, cursor, limit, now);
     }
     let mut at = Cursor::parse(cursor);
-    let wanted = [config.kind.name(), " ", &config.open_line, " ", &config.hub_address].concat();
+    let events: Vec<String> = offline::events(config).collect();
+    let wanted = [&events.join(" "), " ", &config.open_line, " ", &config.hub_address].concat();
     if at.set_up.as_deref() != Some(&*wanted) {
         at.queue = set_up(client, config)?;
         at.set_up = Some(wanted);
@@ -90,7 +91,7 @@ fn set_up(client: Client<'_>, config: &Config) -> Result<bool, Failure> {
     // With one confirmed fetch after the other nothing is lost; without confirmation a fetch might be.
     let has_queue = answers.found("feature").is_some_and(|it| it["value"] == "Y");
     let queue = if has_queue { offline::bindings(config, bound) } else { Vec::new() };
-    for (name, it) in ["created", "updated", "deleted"].into_iter().zip(queue) {
+    for (name, it) in ["created", "updated", "deleted", "contacts"].into_iter().zip(queue) {
         commands.push(command(name, "event.bind", it));
     }
     let asked = commands.len();

@@ -6,7 +6,7 @@ use patchbay_sink::same;
 
 use crate::ask::{ids, list, parameters};
 use crate::client::{Client, text};
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::find::method;
 use crate::lead::ORIGINATOR;
 use crate::payload::{CONTACT_FIELDS, Record, records, unique};
@@ -60,8 +60,8 @@ pub fn page(client: Client<'_>, config: &Config, cursor: &str, limit: usize) -> 
 /// All records, also those that are closed: the hub takes what is open, and of the others the person.
 fn opened(client: Client<'_>, config: &Config, found: &[Record]) -> Result<Vec<Event>, Failure> {
     let mut events = poll::events(client, config, found)?;
-    // Deals say who their person is by a number alone, and so do leads of people who were known.
-    let nameless = |it: &&Record| map::person(it).is_none_or(|it| it.identities.is_empty());
+    // Leads of people who were known say who that is by a number alone.
+    let nameless = |it: &&Record| config.kind == Kind::Lead && map::person(it).is_none_or(|it| it.identities.is_empty());
     let people = unique(found.iter().filter(nameless).map(|it| it.number("CONTACT_ID")));
     let people = if people.is_empty() {
         Vec::new()

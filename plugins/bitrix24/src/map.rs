@@ -1,15 +1,16 @@
 //! A record of Bitrix24 in the hub's words.
 
+use patchbay_sdk::json::Node;
 use patchbay_sdk::schemas::event::RecordFields;
 use patchbay_sdk::schemas::{Event, EventBody, Extra, Identity, Name, Person, RecordAction, RecordChange, Stage, Timestamp, time};
 use patchbay_sink::same;
 use serde_json::Value;
 
-use crate::ask::{Command, command, list, parameters};
+use crate::ask::{Command, command, ids, list, parameters, result_of};
 use crate::client::{Answers, text};
 use crate::config::{Config, Kind};
 use crate::find::entries;
-use crate::payload::{Record, records};
+use crate::payload::{CONTACT_FIELDS, Record, records, unique};
 use crate::stage::Entries;
 use crate::{next, user};
 
@@ -22,26 +23,61 @@ pub struct Around {
     pub users: Vec<Record>,
     /// Open activities of the records.
     pub activities: Vec<Record>,
+    /// The contacts of deals.
+    pub contacts: Vec<Record>,
+    /// The companies of deals.
+    pub companies: Vec<Record>,
 }
 
-/// Asks for the stages, and for people and open activities of records whose ids are given as they go into a filter.
-pub fn ask(
-    commands: &mut Vec<Command<'static>>,
-    config: &Config,
-    users: patchbay_sdk::json::Node<'static>,
-    owners: patchbay_sdk::json::Node<'static>,
-) {
+/// The ids of what records point at, as they go into filters. None: of nothing.
+pub struct Points {
+    users: Node<'static>,
+    owners: Node<'static>,
+    contacts: Option<Node<'static>>,
+    companies: Option<Node<'static>>,
+}
+
+impl Points {
+    /// Of records that were read.
+    #[must_use]
+    pub fn of(found: &[Record], kind: Kind) -> Self {
+        let of = |field: &str| unique(found.iter().map(|it| it.number(field)));
+        // An empty filter is passed over: every contact would fit.
+        let some = |field: &str| Some(of(field)).filter(|it| kind == Kind::Deal && !it.is_empty()).map(|it| ids(&it));
+        Self { users: ids(&of("ASSIGNED_BY_ID")), owners: ids(&of("ID")), contacts: some("CONTACT_ID"), companies: some("COMPANY_ID") }
+    }
+
+    /// Of the record with this id, which the command `record` of the same batch reads.
+    #[must_use]
+    pub fn of_result(id: i64, kind: Kind) -> Self {
+        let of = |path: &str| Some(result_of(path)).filter(|_| kind == Kind::Deal);
+        let (contacts, companies) = (of("record][0][CONTACT_ID"), of("record][0][COMPANY_ID"));
+        Self { users: result_of("record][0][ASSIGNED_BY_ID"), owners: ids(&[id]), contacts, companies }
+    }
+}
+
+/// Asks for the stages, and for what records point at: people, open activities, and of deals the person.
+pub fn ask(commands: &mut Vec<Command<'static>>, config: &Config, points: Points) {
+    let Points { users, owners, contacts, companies } = points;
     commands.push(command("stages", "crm.status.list", entries(&config.stages())));
     let filter = parameters([("ID", users)]);
     commands.push(command("users", "user.get", parameters([("FILTER", filter.into())])));
     if config.plans {
         commands.push(command("activities", "crm.activity.list", activities(config.kind, owners, 0)));
     }
+    let mut read = |name, method, ids: Option<Node<'static>>, fields: &[&'static str]| {
+        if let Some(ids) = ids {
+            let one_of = if matches!(ids, Node::List(_)) { "@ID" } else { "ID" };
+            commands.push(command(name, method, list(parameters([(one_of, ids)]), ("ID", "ASC"), fields)));
+        }
+    };
+    read("contacts", "crm.contact.list", contacts, CONTACT_FIELDS);
+    read("companies", "crm.company.list", companies, &["ID", "TITLE"]);
 }
 
 /// A page of the open activities of records, behind an activity.
 #[must_use]
-pub fn activities(kind: Kind, owners: patchbay_sdk::json::Node<'static>, after: i64) -> patchbay_sdk::json::Object<'static> {
+pub fn activities(kind: Kind, owners: Node<'static>, after: i64) -> patchbay_sdk::json::Object<'static> {
     let filter =
         parameters([("OWNER_TYPE_ID", kind.number().into()), ("@OWNER_ID", owners), ("COMPLETED", "N".into()), (">ID", after.into())]);
     list(filter, ("ID", "ASC"), &["ID", "OWNER_ID", "DEADLINE", "SUBJECT"])
@@ -52,7 +88,31 @@ impl Around {
     #[must_use]
     pub fn read(answers: &Answers) -> Self {
         let list = |name| answers.found(name).map(records).unwrap_or_default();
-        Self { stages: Entries::read(answers.found("stages")), users: list("users"), activities: list("activities") }
+        Self {
+            stages: Entries::read(answers.found("stages")),
+            users: list("users"),
+            activities: list("activities"),
+            contacts: list("contacts"),
+            companies: list("companies"),
+        }
+    }
+
+    /// The contact of a deal.
+    fn contact(&self, deal: &Record) -> Option<&Record> {
+        self.contacts.iter().find(|it| it.id() == deal.number("CONTACT_ID"))
+    }
+
+    /// The person of a deal, as its contact and its company say, and whether that is all that they say.
+    fn person(&self, deal: &Record) -> (Option<Person>, bool) {
+        let Some(contact) = self.contact(deal) else { return (None, false) };
+        let of = deal.number("COMPANY_ID");
+        let company = self.companies.iter().find(|it| of != 0 && it.id() == of).and_then(|it| it.present("TITLE"));
+        let whole = of == 0 || company.is_some();
+        let person = match (person(contact), company) {
+            (None, None) => None,
+            (person, company) => Some(Person { company, ..person.unwrap_or_default() }),
+        };
+        (person, whole)
     }
 
     fn next(&self, record: i64) -> Option<Timestamp> {
@@ -61,10 +121,12 @@ impl Around {
 }
 
 /// The event of a changed record. Its id holds the second of the change and a fingerprint of what the record says: a to-do changes what
-/// it says without touching it.
+/// it says without touching it. A deal changes with its contact.
 #[must_use]
 pub fn changed(record: &Record, around: &Around, config: &Config) -> Event {
-    let written = record.text("DATE_MODIFY");
+    let own = record.text("DATE_MODIFY");
+    let of_contact = around.contact(record).filter(|_| config.kind == Kind::Deal).map(|it| it.text("DATE_MODIFY")).unwrap_or_default();
+    let written = if time::parse(&of_contact) > time::parse(&own) { of_contact } else { own };
     let action = if record.text("DATE_CREATE") == written { RecordAction::Created } else { RecordAction::Updated };
     let (fields, extra) = (fields(record, around, config), extra(record));
     Event {
@@ -91,15 +153,18 @@ pub fn print(fields: &RecordFields, extra: &Extra) -> String {
 /// What the record says in the hub's words.
 #[must_use]
 pub fn fields(record: &Record, around: &Around, config: &Config) -> RecordFields {
+    let (person, person_whole) = match config.kind {
+        Kind::Lead => (person(record), true),
+        Kind::Deal => around.person(record),
+    };
     RecordFields {
         stage: stage(record, &around.stages, config),
         responsible: user::shown(record.number("ASSIGNED_BY_ID"), &around.users),
         title: record.present("TITLE"),
         next_contact_at: around.next(record.id()).filter(|_| config.plans),
         tags: None,
-        person: person(record),
-        // A deal's person stands in its contact.
-        person_whole: config.kind == Kind::Lead,
+        person,
+        person_whole,
     }
 }
 

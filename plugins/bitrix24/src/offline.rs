@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::ask::{Command, command, ids, list, parameters};
 use crate::client::{Answers, Client};
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::find::method;
 use crate::payload::{Record, records, unique};
 use crate::poll;
@@ -21,13 +21,20 @@ use crate::poll;
 const ACTIONS: [(&str, RecordAction); 3] =
     [("ADD", RecordAction::Created), ("UPDATE", RecordAction::Updated), ("DELETE", RecordAction::Deleted)];
 
+/// The most pages of deals that are told at once because their contacts changed.
+const DEAL_PAGES: usize = 4;
+
+/// What tells that a deal's person changed.
+const CONTACT_CHANGED: &str = "ONCRMCONTACTUPDATE";
+
 /// Entries of a page: what Bitrix24 gives of a list.
 const PAGE: usize = 50;
 
 /// The events that the queue keeps for the hub: `ONCRMLEADADD`.
 pub fn events(config: &Config) -> impl Iterator<Item = String> {
     let kind = config.kind.name().to_ascii_uppercase();
-    ACTIONS.into_iter().map(move |(action, _)| ["ONCRM", &kind, action].concat())
+    let own = ACTIONS.into_iter().map(move |(action, _)| ["ONCRM", &kind, action].concat());
+    own.chain((config.kind == Kind::Deal).then(|| CONTACT_CHANGED.to_owned()))
 }
 
 /// The bindings that are missing.
@@ -91,13 +98,14 @@ fn reserved(answers: &Answers) -> Result<Vec<Record>, Failure> {
 
 /// Each record that changed as it is now, each that is gone by its id.
 fn told(client: Client<'_>, config: &Config, entries: &[Record]) -> Result<Vec<Event>, Failure> {
-    let (mut changed, mut events) = (Vec::new(), Vec::new());
+    let (mut changed, mut contacts, mut events) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         let name = entry.text("EVENT_NAME").to_ascii_uppercase();
         let action = events_of(config).into_iter().find(|(it, _)| *it == name).map(|(_, action)| action);
         match (action, record(entry)) {
             (Some(RecordAction::Deleted), id) if id != 0 => events.push(deleted(config, entry, id)),
             (Some(_), id) if id != 0 => changed.push(id),
+            (None, id) if name == CONTACT_CHANGED && config.kind == Kind::Deal => contacts.push(id),
             // Bound by a configuration of before.
             _ => {}
         }
@@ -107,6 +115,10 @@ fn told(client: Client<'_>, config: &Config, entries: &[Record]) -> Result<Vec<E
         let filter = parameters([("@ID", ids(page))]);
         let found = client.call(&method(config.kind, "list"), &list(filter, ("ID", "ASC"), config.kind.fields()))?;
         events.extend(poll::events(client, config, &records(&found))?);
+    }
+    let contacts = unique(contacts.into_iter());
+    for page in contacts.chunks(PAGE) {
+        events.extend(poll::deals_of(client, config, page, DEAL_PAGES)?);
     }
     Ok(events)
 }

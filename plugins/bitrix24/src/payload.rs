@@ -137,7 +137,8 @@ pub const DEAL_FIELDS: &[&str] = &[
 ];
 
 /// The fields of contacts that the connector reads.
-pub const CONTACT_FIELDS: &[&str] = &["ID", "NAME", "LAST_NAME", "ADDRESS_CITY", "ORIGIN_ID", "DATE_MODIFY", "PHONE", "EMAIL"];
+pub const CONTACT_FIELDS: &[&str] =
+    &["ID", "NAME", "SECOND_NAME", "LAST_NAME", "ADDRESS_CITY", "ORIGIN_ID", "DATE_MODIFY", "PHONE", "EMAIL"];
 
 impl Kind {
     /// The fields that the connector reads.

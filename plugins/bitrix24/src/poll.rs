@@ -4,6 +4,8 @@
 //! order of ids, `until` lies behind the newest change of all, and the next window begins [`OVERLAP_S`] earlier until that long has passed
 //! on the hub's clock. The hub drops what it saw already by its id. Only durations are measured here, so the clocks need not agree.
 //!
+//! A deal says of its person what its contact says, so contacts that changed are read too, and their deals told.
+//!
 //! Not seen: records that were deleted (the outgoing webhook tells; else the next write finds out).
 
 use patchbay_sdk::json::Object;
@@ -14,9 +16,9 @@ use serde_json::Value;
 
 use crate::ask::{command, ids, list, parameters};
 use crate::client::{Client, text};
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::find::method;
-use crate::map::{self, Around};
+use crate::map::{self, Around, Points};
 use crate::payload::{Record, records, unique};
 
 /// How late a change may turn up behind its own time. Bitrix24 cuts a request off after 60 seconds.
@@ -43,6 +45,8 @@ pub struct Cursor {
     pub phase: Phase,
     /// The last id that it read.
     pub after: i64,
+    /// Of the contacts behind it, the last deal that it told.
+    pub deal: i64,
 }
 
 /// The parts of a round.
@@ -51,6 +55,8 @@ pub enum Phase {
     /// Changed records.
     #[default]
     Records,
+    /// Changed contacts: they do not touch their deals.
+    Contacts,
     /// Changed activities: they do not touch their record.
     Activities,
 }
@@ -65,20 +71,34 @@ impl Cursor {
             top: number("top").ok_or_else(wrong)?,
             seen_ms: number("seen_ms").ok_or_else(wrong)?,
             until: number("until").unwrap_or(0),
-            phase: if value["phase"] == "activities" { Phase::Activities } else { Phase::Records },
+            phase: match value["phase"].as_str() {
+                Some("contacts") => Phase::Contacts,
+                Some("activities") => Phase::Activities,
+                _ => Phase::Records,
+            },
             after: number("after").unwrap_or(0),
+            deal: number("deal").unwrap_or(0),
         })
     }
 
     fn written(&self) -> String {
-        text(&parameters([
+        let phase = match self.phase {
+            Phase::Records => "records",
+            Phase::Contacts => "contacts",
+            Phase::Activities => "activities",
+        };
+        let mut written = parameters([
             ("since", self.since.into()),
             ("top", self.top.into()),
             ("seen_ms", self.seen_ms.into()),
             ("until", self.until.into()),
-            ("phase", if self.phase == Phase::Records { "records" } else { "activities" }.into()),
+            ("phase", phase.into()),
             ("after", self.after.into()),
-        ]))
+        ]);
+        if self.deal != 0 {
+            written.put("deal", self.deal);
+        }
+        text(&written)
     }
 }
 
@@ -106,13 +126,18 @@ pub fn poll(client: Client<'_>, config: &Config, cursor: Option<&str>, limit: u3
     }
     let (events, last, full) = match cursor.phase {
         Phase::Records => changed_records(client, config, &cursor, limit)?,
+        Phase::Contacts => changed_contacts(client, config, &mut cursor, limit)?,
         Phase::Activities => changed_activities(client, config, &cursor, limit)?,
+    };
+    let next = match cursor.phase {
+        Phase::Records if config.kind == Kind::Deal => Some(Phase::Contacts),
+        Phase::Records | Phase::Contacts if config.plans => Some(Phase::Activities),
+        _ => None,
     };
     if full {
         cursor.after = last;
-    } else if cursor.phase == Phase::Records && config.plans {
-        cursor.phase = Phase::Activities;
-        cursor.after = 0;
+    } else if let Some(phase) = next {
+        (cursor.phase, cursor.after) = (phase, 0);
     } else {
         cursor = finished(&cursor, now);
     }
@@ -130,7 +155,7 @@ fn page(events: Vec<Event>, cursor: &Cursor) -> Page {
     Page { events, next_cursor: Some(cursor.written()), more: cursor.until != 0 }
 }
 
-/// The newest change of a record or an activity, in one request; 0 where there is none.
+/// The newest change of a record, a deal's contact or an activity, in one request; 0 where there is none.
 fn newest(client: Client<'_>, config: &Config) -> Result<i64, Failure> {
     let newest_by = |filter: Object<'static>, field: &'static str| list(filter, (field, "DESC"), &["ID", field]);
     let mut commands = vec![command("records", method(config.kind, "list"), newest_by(Object::default(), "DATE_MODIFY"))];
@@ -138,10 +163,14 @@ fn newest(client: Client<'_>, config: &Config) -> Result<i64, Failure> {
         let ours = parameters([("OWNER_TYPE_ID", config.kind.number().into())]);
         commands.push(command("activities", "crm.activity.list", newest_by(ours, "LAST_UPDATED")));
     }
+    if config.kind == Kind::Deal {
+        commands.push(command("contacts", "crm.contact.list", newest_by(Object::default(), "DATE_MODIFY")));
+    }
     let answers = client.batch(false, &commands)?;
     let mut top = 0;
-    for (name, field) in [("records", "DATE_MODIFY"), ("activities", "LAST_UPDATED")].iter().take(commands.len()) {
-        let first = records(answers.get(name)?).into_iter().next();
+    for it in &commands {
+        let field = if it.name == "activities" { "LAST_UPDATED" } else { "DATE_MODIFY" };
+        let first = records(answers.get(it.name)?).into_iter().next();
         top = top.max(first.map_or(0, |it| seconds(&it, field)));
     }
     Ok(top)
@@ -169,6 +198,54 @@ fn changed_records(client: Client<'_>, config: &Config, cursor: &Cursor, limit: 
     Ok((events(client, config, &found)?, last, full))
 }
 
+/// The deals of contacts that changed. Where they are more than a page, the same contacts are read again for the next one, from `cursor.deal` on.
+fn changed_contacts(client: Client<'_>, config: &Config, cursor: &mut Cursor, limit: usize) -> Result<Read, Failure> {
+    let filter = window(cursor, ">=DATE_MODIFY", "<DATE_MODIFY");
+    let found = client.call("crm.contact.list", &list(filter, ("ID", "ASC"), &["ID", "DATE_MODIFY"]))?;
+    let mut found = records(&found);
+    let full = found.len() >= limit;
+    found.truncate(limit);
+    let contacts: Vec<i64> = found.iter().map(Record::id).collect();
+    let last = contacts.last().copied().unwrap_or(cursor.after);
+    let mut deals = of_contacts(client, &contacts, (">ID", cursor.deal), "ASC")?;
+    let is_page = deals.len() >= limit;
+    deals.truncate(limit);
+    cursor.deal = deals.last().filter(|_| is_page).map_or(0, Record::id);
+    let events = events(client, config, &theirs(deals, &contacts))?;
+    // Where more deals wait, the contacts are not done with.
+    Ok(if is_page { (events, cursor.after, true) } else { (events, last, full) })
+}
+
+/// A page of the deals of contacts, before or behind a deal.
+fn of_contacts(client: Client<'_>, contacts: &[i64], (side, id): (&'static str, i64), order: &'static str) -> Result<Vec<Record>, Failure> {
+    // An empty filter is passed over: every deal would fit.
+    if contacts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = parameters([("@CONTACT_ID", ids(contacts)), (side, id.into())]);
+    Ok(records(&client.call(&method(Kind::Deal, "list"), &list(filter, ("ID", order), Kind::Deal.fields()))?))
+}
+
+/// Those whose person is one of these contacts: a deal may have further contacts.
+fn theirs(deals: Vec<Record>, contacts: &[i64]) -> Vec<Record> {
+    deals.into_iter().filter(|it| contacts.contains(&it.number("CONTACT_ID"))).collect()
+}
+
+/// The events of the newest deals of contacts, at most so many pages of fifty. The poll tells the rest.
+pub fn deals_of(client: Client<'_>, config: &Config, contacts: &[i64], pages: usize) -> Result<Vec<Event>, Failure> {
+    let (mut told, mut edge) = (Vec::new(), (">ID", 0));
+    for _ in 0..pages {
+        let deals = of_contacts(client, contacts, edge, "DESC")?;
+        let is_page = deals.len() >= PAGE;
+        edge = ("<ID", deals.last().map_or(0, Record::id));
+        told.extend(events(client, config, &theirs(deals, contacts))?);
+        if !is_page {
+            break;
+        }
+    }
+    Ok(told)
+}
+
 fn changed_activities(client: Client<'_>, config: &Config, cursor: &Cursor, limit: usize) -> Result<Read, Failure> {
     let mut filter = window(cursor, ">=LAST_UPDATED", "<LAST_UPDATED");
     filter.put("OWNER_TYPE_ID", config.kind.number());
@@ -191,10 +268,9 @@ pub fn events(client: Client<'_>, config: &Config, found: &[Record]) -> Result<V
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let of = |field: &str| unique(found.iter().map(|it| it.number(field)));
-    let owners = of("ID");
+    let owners = unique(found.iter().map(Record::id));
     let mut commands = Vec::new();
-    map::ask(&mut commands, config, ids(&of("ASSIGNED_BY_ID")), ids(&owners));
+    map::ask(&mut commands, config, Points::of(found, config.kind));
     let answers = client.batch(false, &commands)?;
     answers.get("stages")?;
     if config.plans {

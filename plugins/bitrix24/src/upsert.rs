@@ -118,6 +118,8 @@ fn update(
                 change_texts(&mut person, &wanted.person, contact, wrote);
                 change_reach(&mut person, wanted, contact, wrote);
                 person.put_all(mapped.contact);
+                let said = [("name", "NAME"), ("city", "ADDRESS_CITY"), ("phones", "PHONE"), ("emails", "EMAIL")];
+                written.extend(said.into_iter().filter(|(_, it)| person.peek(it).is_some()).map(|(name, _)| name));
                 if !person.is_empty() {
                     commands.push(command("contact", "crm.contact.update", changed(contact.id(), person)));
                 }
@@ -150,15 +152,20 @@ fn update(
     }
     let mut receipt = receipt(config, upsert, wanted, id, todo, how);
     receipt.details.insert("changed".to_owned(), Value::from(!commands.is_empty()));
-    put_before(&mut receipt.details, time::parse(&record.text("DATE_MODIFY")), &before(record, seen, config), &written);
+    let at = time::parse(&record.text("DATE_MODIFY")).max(contact.as_ref().and_then(|it| time::parse(&it.text("DATE_MODIFY"))));
+    put_before(&mut receipt.details, at, &before(record, contact.as_ref(), seen, config), &written);
     Ok((receipt, mapped.left_out))
 }
 
 /// What stood in the record. Who answers for it only where that was asked for, because the hub may name somebody else or knows nobody.
-fn before(record: &Record, seen: &Seen, config: &Config) -> RecordFields {
-    let around = Around { stages: seen.stages.clone(), users: seen.assigned.clone(), activities: Vec::new() };
+/// The person of a deal only where the contact was read, since the hub had something to add.
+fn before(record: &Record, contact: Option<&Record>, seen: &Seen, config: &Config) -> RecordFields {
+    let (stages, users) = (seen.stages.clone(), seen.assigned.clone());
+    let around = Around { stages, users, contacts: contact.cloned().into_iter().collect(), ..Around::default() };
     let fields = map::fields(record, &around, config);
-    RecordFields { responsible: fields.responsible.filter(|_| !seen.assigned.is_empty()), ..fields }
+    // What is not there of a deal's company was not looked for.
+    let person_whole = config.kind == Kind::Lead;
+    RecordFields { responsible: fields.responsible.filter(|_| !seen.assigned.is_empty()), person_whole, ..fields }
 }
 
 fn changed(id: i64, fields: Object<'static>) -> Object<'static> {

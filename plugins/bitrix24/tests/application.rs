@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::common::{Server, first, id, lead, note};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
-const CONVERSATION: &str = "cnv_01JPA3Q6X3R8M5N2T7V9W0Y1ZH";
+pub const CONVERSATION: &str = "cnv_01JPA3Q6X3R8M5N2T7V9W0Y1ZH";
 
-fn application() -> (Server, Config) {
+pub fn application() -> (Server, Config) {
     let server = Server::start();
     server.as_application.set(true);
     server.fake.store().scopes.push("imopenlines");
@@ -26,7 +26,7 @@ fn ask(server: &Server, config: &Config, cursor: Option<&str>) -> Result<Page, F
 }
 
 /// All pages until nothing is left: the events and the cursor behind them.
-fn round(server: &Server, config: &Config, cursor: Option<&str>) -> (Vec<Event>, String) {
+pub fn round(server: &Server, config: &Config, cursor: Option<&str>) -> (Vec<Event>, String) {
     let (mut cursor, mut events) = (cursor.map(str::to_owned), Vec::new());
     loop {
         let page = ask(server, config, cursor.as_deref()).expect("a page");
@@ -124,13 +124,13 @@ fn without_the_queue_the_poll_goes_on_as_ever() {
     assert!(!cursor.contains("app"), "an incoming webhook has neither queue nor open lines");
 }
 
-fn with_line(server: &Server, config: &Config) -> Config {
+pub fn with_line(server: &Server, config: &Config) -> Config {
     let config = Config { open_line: "107".to_owned(), hub_address: "http://127.0.0.1:9/in/cxn_1".to_owned(), ..config.clone() };
     round(server, &config, None);
     config
 }
 
-fn says(record: &str, interaction: &str, payload: &Value) -> InteractionAdd {
+pub fn says(record: &str, interaction: &str, payload: &Value) -> InteractionAdd {
     InteractionAdd { conversation_id: Some(CONVERSATION.to_owned()), ..note(record, interaction, "message", payload) }
 }
 

@@ -2,6 +2,7 @@
 
 mod application;
 mod common;
+mod contacts;
 mod fixtures;
 mod hearing;
 mod mapping;

@@ -56,7 +56,7 @@ pub fn events(client: Client<'_>, config: &Config, request: &Request) -> Result<
     }
     let hook = Hook { name: &name, form: &form, ts: form.get("ts") };
     if let Some(rest) = name.strip_prefix("ONCRM") {
-        return record::event(client, config, &hook, rest).map(|it| it.into_iter().collect());
+        return record::events(client, config, &hook, rest);
     }
     match name.as_str() {
         "ONEXTERNALCALLSTART" | "ONEXTERNALCALLBACKSTART" | "ONVOXIMPLANTCALLINIT" | "ONVOXIMPLANTCALLSTART" | "ONVOXIMPLANTCALLEND" => {

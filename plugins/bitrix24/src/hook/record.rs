@@ -5,12 +5,13 @@ use patchbay_sdk::schemas::event::RecordFields;
 use patchbay_sdk::schemas::{Event, EventBody, Extra, RecordAction, RecordChange};
 
 use super::{Hook, extra};
-use crate::ask::{command, list, parameters, result_of};
+use crate::ask::{command, list, parameters};
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::find::method;
-use crate::map::{self, Around};
+use crate::map::{self, Around, Points};
 use crate::payload::{number, records};
+use crate::poll;
 
 /// Changes of the CRM's own set-up, of no lead.
 const SET_UP: [&str; 7] = ["USERFIELD", "TYPE", "CURRENCY", "MEASURE", "PRODUCTSECTION", "PRODUCTPROPERTY", "DOCUMENTGENERATOR"];
@@ -27,11 +28,23 @@ const ENDINGS: [(&str, RecordAction); 8] = [
     ("SETENUMVALUES", RecordAction::Changed),
 ];
 
+/// The events of a changed record. A contact that changed is the person of its deals: the newest fifty are told at once.
+pub fn events(client: Client<'_>, config: &Config, hook: &Hook<'_>, rest: &str) -> Result<Vec<Event>, Failure> {
+    let mut events: Vec<Event> = event(client, config, hook, rest)?.into_iter().collect();
+    if config.kind == Kind::Deal
+        && rest == "CONTACTUPDATE"
+        && let Some(id) = hook.form.id("data[FIELDS][ID]").and_then(|it| it.parse().ok())
+    {
+        events.extend(poll::deals_of(client, config, &[id], 1).unwrap_or_default());
+    }
+    Ok(events)
+}
+
 /// The event of a changed record; None: it is of no interest. `rest` is the event's name behind `ONCRM`.
 ///
 /// One that stands for leads is read, since the event says nothing but its id. When Bitrix24 does not answer at once, the event stays as
 /// it is and the next poll brings the rest: a slow answer would make Bitrix24 call less often, and it repeats nothing.
-pub fn event(client: Client<'_>, config: &Config, hook: &Hook<'_>, rest: &str) -> Result<Option<Event>, Failure> {
+fn event(client: Client<'_>, config: &Config, hook: &Hook<'_>, rest: &str) -> Result<Option<Event>, Failure> {
     if SET_UP.iter().any(|it| rest.contains(it)) {
         return Ok(None);
     }
@@ -71,7 +84,7 @@ fn read(client: Client<'_>, config: &Config, id: &str) -> Option<(RecordFields, 
     let id: i64 = id.parse().ok()?;
     let filter = parameters([("ID", id.into())]);
     let mut commands = vec![command("record", method(config.kind, "list"), list(filter, ("ID", "DESC"), config.kind.fields()))];
-    map::ask(&mut commands, config, result_of("record][0][ASSIGNED_BY_ID"), crate::ask::ids(&[id]));
+    map::ask(&mut commands, config, Points::of_result(id, config.kind));
     // Without a record there is nobody to ask for, and nothing is lost with the rest of the batch.
     let answers = client.batch(true, &commands).ok()?;
     let record = answers.found("record").map(records)?.into_iter().next()?;
