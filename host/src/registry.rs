@@ -158,8 +158,11 @@ impl Registry {
                     if manifest.roles.contains(&Role::Sink) {
                         context.sinks.push(connection.id);
                     }
-                    if manifest.commands.as_ref().is_some_and(|it| it.kinds.iter().any(|it| it == "message.send")) {
+                    if running.takes("message.send") {
                         context.messengers.push(connection.id);
+                    }
+                    if running.takes("message.status") {
+                        context.reporters.push(connection.id);
                     }
                     next.running.insert(connection.id, running);
                 }

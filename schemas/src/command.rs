@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attachment, Author, ConversationRef, Event, Extra, Lead, RecordFields};
+use crate::{Attachment, Author, ConversationRef, Event, Extra, Lead, MessageStatus, RecordFields};
 
 /// What the hub asks of a connection, as `v1/command.json` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub enum CommandBody {
     /// Send a message into a conversation.
     #[serde(rename = "message.send")]
     MessageSend(Box<MessageSend>),
+    /// Show whoever answered in the sink what became of the answer.
+    #[serde(rename = "message.status")]
+    MessageStatus(Box<AnswerStatus>),
     /// Say what [`CommandBody::LeadUpsert`] would do, and write nothing: `details.plan` of the receipt is a [`RecordPlan`].
     #[serde(rename = "lead.plan")]
     LeadPlan(Box<LeadUpsert>),
@@ -53,6 +56,7 @@ impl CommandBody {
             Self::FieldsList(it) => serde_json::to_string(it),
             Self::InteractionAdd(it) => serde_json::to_string(it),
             Self::MessageSend(it) => serde_json::to_string(it),
+            Self::MessageStatus(it) => serde_json::to_string(it),
             Self::CallStart(it) => serde_json::to_string(it),
             Self::WebhookSet(it) => serde_json::to_string(it),
             Self::WebhookRemove(it) => serde_json::to_string(it),
@@ -66,6 +70,7 @@ impl CommandBody {
             Self::LeadUpsert(_) => "lead.upsert",
             Self::InteractionAdd(_) => "interaction.add",
             Self::MessageSend(_) => "message.send",
+            Self::MessageStatus(_) => "message.status",
             Self::LeadPlan(_) => "lead.plan",
             Self::FieldsList(_) => "fields.list",
             Self::CallStart(_) => "call.start",
@@ -174,6 +179,22 @@ pub struct MessageSend {
     /// The vendor's id of the message that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+}
+
+/// Show whoever answered in the sink what became of the answer: the newest that is known. Where it was said before, nothing changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnswerStatus {
+    /// Our id of the answer: `int_…`.
+    pub interaction_id: String,
+    /// The event by which the sink told of the answer.
+    pub event: Event,
+    /// What became of it. With several files it is sent when all of them are, and failed when one of them is.
+    pub status: MessageStatus,
+    /// Why it will not arrive: `code: message`, or the vendor's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When that was known.
+    pub at: Timestamp,
 }
 
 /// Have a telephone call made: the phone of one of us rings, and when it is taken, the number is called.

@@ -8,6 +8,7 @@ mod interaction;
 mod lead;
 mod message;
 mod reader;
+mod status;
 mod webhook;
 
 pub use call::call_start;
@@ -15,6 +16,7 @@ pub use interaction::interaction_add;
 pub use lead::lead_upsert;
 pub use message::message_send;
 pub use reader::{Reader, read};
+pub use status::message_status;
 pub use webhook::{webhook_remove, webhook_set};
 
 #[cfg(test)]

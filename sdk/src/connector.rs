@@ -73,6 +73,8 @@ pub enum CommandKind {
     InteractionAdd,
     /// `message.send`
     MessageSend,
+    /// `message.status`: what became of an answer that people of the sink wrote
+    MessageStatus,
     /// `lead.plan`: what `lead.upsert` would do
     LeadPlan,
     /// `fields.list`: which fields there are to be mapped to

@@ -131,6 +131,9 @@ fn command<C: Connector>(it: abilities::exports::patchbay::connector::commands::
         "message.send" if const { takes(C::COMMANDS, CommandKind::MessageSend) } => {
             commands::read(payload, commands::message_send).map(|it| CommandBody::MessageSend(Box::new(it)))
         }
+        "message.status" if const { takes(C::COMMANDS, CommandKind::MessageStatus) } => {
+            commands::read(payload, commands::message_status).map(|it| CommandBody::MessageStatus(Box::new(it)))
+        }
         "lead.plan" if const { takes(C::COMMANDS, CommandKind::LeadPlan) } => {
             commands::read(payload, commands::lead_upsert).map(|it| CommandBody::LeadPlan(Box::new(it)))
         }

@@ -5,6 +5,7 @@ use patchbay_tests::bodies::BOT_TOKEN;
 use patchbay_tests::database::Engine;
 use patchbay_tests::fake::bitrix24::{FakeBitrix24, TOKEN};
 use patchbay_tests::fake::telegram::FakeTelegram;
+use patchbay_tests::fake::whatsapp::FakeWhatsApp;
 use patchbay_tests::hub::Hub;
 use patchbay_tests::wait::until;
 use reqwest::Method;
@@ -72,6 +73,52 @@ async fn an_operators_answer_reaches_the_person_who_asked_once_and_nobody_else()
         assert_eq!(timeline[0]["contact"], timeline[1]["contact"]);
         assert_eq!(hub.api().all("/contacts").await.len(), 2, "an answer makes nobody new");
         assert_eq!(crm.store().application.shown.len(), 2, "what the operator wrote is not shown to the operator");
+
+        let marked = crm.store().application.statuses.clone();
+        let [(method, told)] = &marked[..] else { panic!("{marked:?}") };
+        assert_eq!(method, "imconnector.send.status.delivery");
+        assert_eq!((&told["message"]["id"][0], &told["chat"]["id"]), (&timeline[0]["id"], &json!(one)));
+    }
+}
+
+#[tokio::test]
+async fn an_operator_sees_that_an_answer_will_not_arrive_at_once_or_later_and_that_it_was_read() {
+    for engine in Engine::each() {
+        let World { hub, crm, telegram, sink, bot } = connected(engine).await;
+        let blocked = conversation(&hub, &bot, 901).await;
+        shown(&crm, 1).await;
+        telegram.block(901);
+        crm.operator_answers(&blocked, "Good day!", 1);
+        let note = shown(&crm, 2).await.remove(1);
+        assert_eq!(note["chat"]["id"], json!(blocked));
+        let text = note["message"]["text"].as_str().expect("a text");
+        assert!(text.starts_with("Not delivered: “Good day!”\ntelegram.blocked"), "{text}");
+
+        let whatsapp = FakeWhatsApp::start();
+        hub.folder().install("whatsapp", "whatsapp");
+        let number = hub.connect("whatsapp", whatsapp.config()).await;
+        whatsapp.write(&number, "79123456789", "wamid.1", "Hello", 0).await;
+        let chat = shown(&crm, 3).await[2]["chat"]["id"].as_str().expect("a chat").to_owned();
+        for (words, status) in [("It is 100.", "read"), ("Are you there?", "failed")] {
+            crm.operator_answers(&chat, words, 1);
+            let of = |it: &Value| it["text"]["body"] == words;
+            let sent = until("it was sent", async || whatsapp.sent().into_iter().find(of)).await;
+            hub.api().until_delivered().await;
+            let told = json!({ "id": sent["id"], "status": status, "timestamp": "1760000100", "recipient_id": "79123456789",
+                "errors": [{ "code": 131_047, "title": "Re-engagement message" }] });
+            assert_eq!(whatsapp.deliver(&number, json!({ "statuses": [told] })).await.status, 200);
+            hub.api().until_delivered().await;
+        }
+        let marked: Vec<String> = crm.store().application.statuses.iter().map(|it| it.0.replace("imconnector.send.status.", "")).collect();
+        assert_eq!(marked, ["delivery", "delivery", "reading", "delivery"], "each when it was sent, the first one again when it was read");
+        let note = shown(&crm, 4).await.remove(3);
+        let text = note["message"]["text"].as_str().expect("a text");
+        assert!(note["chat"]["id"] == json!(chat) && text.starts_with("Not delivered: “Are you there?”\n131047"), "{note}");
+
+        let dead: Vec<Value> = hub.api().all("/dead-letters").await.into_iter().map(|it| it["kind"].clone()).collect();
+        assert_eq!(dead, ["message.send"], "what the operator was told is no trouble of its own");
+        let sums = hub.api().sums(&sink.id).await;
+        assert_eq!((&sums["outbox_dead"], &sums["pending"]), (&json!(0), &json!(0)));
     }
 }
 

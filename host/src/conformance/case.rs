@@ -109,7 +109,7 @@ impl Call {
 fn retried(command: &Command) -> Command {
     let mut command = command.clone();
     if let Ok(Value::Object(mut payload)) = serde_json::from_str(&command.payload)
-        && !matches!(command.kind.as_str(), "message.send" | "call.start" | "webhook.set" | "webhook.remove")
+        && !matches!(command.kind.as_str(), "message.send" | "message.status" | "call.start" | "webhook.set" | "webhook.remove")
     {
         payload.insert("retried".to_owned(), true.into());
         command.payload = Value::Object(payload).to_string();

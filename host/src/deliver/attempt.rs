@@ -138,7 +138,9 @@ impl<C: Carry> Sender<C> {
         let reason = said.reason.clone();
         let waits = |verdict| (End::Failed { verdict, failures: row.failures, reason: reason.clone() }, Some(Release::More));
         let failures = row.failures + 1;
-        let missing = matches!(said.retry, Retry::Never) && reason.starts_with(RECORD_MISSING);
+        // What became of an answer is of no record.
+        let has_record = !matches!(row.ask, Asked::Status { .. });
+        let missing = has_record && matches!(said.retry, Retry::Never) && reason.starts_with(RECORD_MISSING);
         Ok(match said.retry {
             Retry::Never if !missing => (End::Dead { reason }, None),
             // What keeps the whole connection waiting is not the row's fault, however long it lasts.

@@ -1,6 +1,6 @@
 //! What a row of the outbox asks, as the connector gets it.
 
-use patchbay_schemas::command::{CommandBody, InteractionAdd, LeadUpsert, NewRecord};
+use patchbay_schemas::command::{AnswerStatus, CommandBody, InteractionAdd, LeadUpsert, NewRecord};
 use patchbay_schemas::{Extra, Lead, RecordFields};
 
 use super::note;
@@ -93,6 +93,15 @@ pub(super) async fn command(
             (CommandBody::InteractionAdd(Box::new(add)), ("interaction", id.to_string()))
         }
         Asked::Note(it) => return note::command(hub, connection, lane, row, it, retried).await,
+        Asked::Status { answer, became } => {
+            // Another version of the connector may not know of it any more.
+            let takes = hub.registry.running(connection).is_some_and(|it| it.takes("message.status"));
+            let told = if takes { hub.store.interaction_event(row.workspace, *answer).await? } else { None };
+            let (Some(became), Some(told)) = (became.clone(), told) else { return Ok(Err(Unmade::Needless)) };
+            let (interaction_id, event) = (answer.to_string(), told.event);
+            let status = AnswerStatus { interaction_id, event, status: became.status, error: became.error, at: became.at };
+            (CommandBody::MessageStatus(Box::new(status)), ("interaction", answer.to_string()))
+        }
         Asked::Call(payload) => {
             return Ok(match calls::too_late(payload, hub.store.clock.now()) {
                 Some(reason) => Err(Unmade::Never(reason)),

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::Sender;
 use super::carry::Carry;
 use crate::committer::DELIVERY_SHARD;
-use crate::ids::OutboxId;
+use crate::ids::{InteractionId, OutboxId};
 use crate::rules::breaker::Health;
-use crate::rules::ingest::{MergeNote, MergeStep};
+use crate::rules::ingest::{Became, MergeNote, MergeStep};
 use crate::store::StoreError;
 use crate::store::outbox::{Asked, End, LANE_ROWS, Lane, Release, Tried, Waiting};
 
@@ -40,7 +40,12 @@ impl<C: Carry> Sender<C> {
             let goes_on = !matches!(done.tried.end, End::Failed { .. });
             let release = done.release.or_else(|| (position + 1 == last).then_some(all));
             ended.push(done.tried);
-            if !hub.store.finish(&lane, &ended, release, DELIVERY_SHARD).await? || !goes_on {
+            let is_written = hub.store.finish(&lane, &ended, release, DELIVERY_SHARD).await?;
+            if lane.is_conversation() {
+                // The sink whose people wrote it has something to hear.
+                self.wake.notify_waiters();
+            }
+            if !is_written || !goes_on {
                 return Ok(());
             }
             ended.clear();
@@ -56,7 +61,7 @@ impl<C: Carry> Sender<C> {
 }
 
 /// One write of the latest state stands for all that wait: it takes the first place, the others are superseded. An interaction that
-/// waits is told as it is by then, so it need not be told twice. A merge that was taken back before anybody was told of it is no news;
+/// waits is told as it is by then, so it need not be told twice. Of what became of an answer the newest is told. A merge that was taken back before anybody was told of it is no news;
 /// `abandoned`: somebody may have been told.
 fn coalesce(rows: Vec<Waiting>, abandoned: bool) -> (Vec<OutboxId>, Vec<Waiting>) {
     let (mut upserts, mut due): (Vec<Waiting>, Vec<Waiting>) = (Vec::new(), Vec::new());
@@ -71,6 +76,11 @@ fn coalesce(rows: Vec<Waiting>, abandoned: bool) -> (Vec<OutboxId>, Vec<Waiting>
                     None => due.push(row),
                 }
             }
+            Asked::Status { answer, became } => match due.iter().position(|it| tells_of(it, *answer)) {
+                Some(at) if is_newer(became.as_ref(), &due[at].ask) => superseded.push(std::mem::replace(&mut due[at], row).id),
+                Some(_) => superseded.push(row.id),
+                None => due.push(row),
+            },
             Asked::Add(_) | Asked::Send(_) | Asked::Call(_) | Asked::Note(_) => due.push(row),
         }
     }
@@ -83,6 +93,16 @@ fn coalesce(rows: Vec<Waiting>, abandoned: bool) -> (Vec<OutboxId>, Vec<Waiting>
     }
     superseded.extend(upserts.into_iter().map(|it| it.id));
     (superseded, due)
+}
+
+fn tells_of(row: &Waiting, of: InteractionId) -> bool {
+    matches!(&row.ask, Asked::Status { answer, .. } if *answer == of)
+}
+
+/// True where what became of an answer is news after what waits to be told of it.
+fn is_newer(became: Option<&Became>, than: &Asked) -> bool {
+    let Asked::Status { became: Some(than), .. } = than else { return true };
+    became.is_some_and(|it| it.is_newer_than(than))
 }
 
 #[cfg(test)]
@@ -119,6 +139,34 @@ mod tests {
         let (superseded, due) = coalesce(rows, false);
         assert_eq!(superseded, [order[2]]);
         assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), order[..2]);
+    }
+
+    #[test]
+    fn of_an_answer_the_newest_is_told_in_the_place_of_the_first() {
+        use patchbay_schemas::MessageStatus::{self, Delivered, Failed, Read, Sent};
+        let ids = Ids::new(Clock::System);
+        let (answer, other, workspace) = (ids.next(), ids.next(), ids.next());
+        let row = |answer, status: MessageStatus| {
+            let became = Some(Became { status, error: None, at: patchbay_schemas::Timestamp::UNIX_EPOCH });
+            Waiting { id: ids.next(), workspace, ask: Asked::Status { answer, became }, attempts: 0, failures: 0 }
+        };
+        let told = |statuses: &[MessageStatus]| {
+            let rows: Vec<Waiting> = statuses.iter().map(|it| row(answer, *it)).chain([row(other, Sent)]).collect();
+            let (superseded, due) = coalesce(rows, false);
+            assert_eq!((superseded.len(), due.len()), (statuses.len() - 1, 2), "each row ends in one way");
+            assert!(tells_of(&due[1], other), "the order of answers stays");
+            let Asked::Status { became: Some(it), .. } = &due[0].ask else { panic!("{due:?}") };
+            it.status
+        };
+        for (statuses, newest) in [
+            (&[Sent, Delivered, Read][..], Read),
+            (&[Read, Sent, Delivered], Read),
+            (&[Sent, Failed], Failed),
+            (&[Failed, Delivered], Failed),
+            (&[Failed, Sent], Sent),
+        ] {
+            assert_eq!(told(statuses), newest, "{statuses:?}");
+        }
     }
 
     #[test]

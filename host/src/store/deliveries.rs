@@ -44,7 +44,7 @@ pub struct OutboxView {
     pub connection: ConnectionId,
     /// The lead or conversation in whose order it stands.
     pub lane: String,
-    /// `lead.upsert`, `interaction.add`, `message.send`, `call.start`, `person.merged` or `person.unmerged`
+    /// `lead.upsert`, `interaction.add`, `message.send`, `message.status`, `call.start`, `person.merged` or `person.unmerged`
     pub kind: String,
     /// What it is about.
     pub subject: String,

@@ -1,5 +1,6 @@
 //! The store, the same tests on SQLite and on PostgreSQL.
 
+mod answers;
 mod calls;
 mod conflicts;
 mod erasure;

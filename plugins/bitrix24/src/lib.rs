@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod answer;
 pub mod application;
 pub mod ask;
 pub mod bbcode;
@@ -45,7 +46,7 @@ pub struct Bitrix24;
 
 impl Connector for Bitrix24 {
     const COMMANDS: &'static [CommandKind] =
-        &[CommandKind::LeadUpsert, CommandKind::InteractionAdd, CommandKind::LeadPlan, CommandKind::FieldsList];
+        &[CommandKind::LeadUpsert, CommandKind::InteractionAdd, CommandKind::MessageStatus, CommandKind::LeadPlan, CommandKind::FieldsList];
 
     fn webhook(request: Request) -> Result<Reply, Failure> {
         let config = config()?;
@@ -81,6 +82,7 @@ pub fn execute(client: Client<'_>, config: &Config, command: &Command) -> Result
     match &command.body {
         CommandBody::LeadUpsert(it) => upsert::upsert(client, config, it),
         CommandBody::InteractionAdd(it) => note::add(client, config, it),
+        CommandBody::MessageStatus(it) => answer::show(client, config, it),
         CommandBody::LeadPlan(it) => plan::plan(client, config, it),
         CommandBody::FieldsList(_) => fields::list(client, config),
         other => Err(Failure::unsupported(other.kind())),

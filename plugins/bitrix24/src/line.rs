@@ -115,18 +115,28 @@ pub fn show(
     }
     let chat = parameters([("id", conversation.into()), ("name", command.channel.as_str().into())]);
     let shown = parameters([("user", user.into()), ("message", message.into()), ("chat", chat.into())]);
-    let mut sent = parameters([("CONNECTOR", CONNECTOR.into()), ("LINE", config.open_line.as_str().into())]);
-    sent.put("MESSAGES", vec![Node::from(shown)]);
-    receipt(&client.call("imconnector.send.messages", &sent)?)
+    receipt(&client.call("imconnector.send.messages", &sent(config, shown))?)
+}
+
+/// A message of the open line, as the methods take it.
+#[must_use]
+pub fn sent<'a>(config: &Config, message: Object<'a>) -> Object<'a> {
+    let (connector, line) = (CONNECTOR.into(), config.open_line.clone().into());
+    parameters([("CONNECTOR", connector), ("LINE", line), ("MESSAGES", Node::List(vec![message.into()]))])
+}
+
+/// What the open line says of a message that it took.
+pub fn taken(answer: &Value) -> Result<&Value, Failure> {
+    let result = &answer["DATA"]["RESULT"][0];
+    if result["SUCCESS"] == true {
+        return Ok(result);
+    }
+    let reason = result["ERRORS"][0].as_str().or_else(|| answer["ERRORS"][0].as_str()).unwrap_or("is the open line active?");
+    Err(Failure::never("bitrix24.line", format!("the open line did not take the message: {reason}")))
 }
 
 fn receipt(answer: &Value) -> Result<Receipt, Failure> {
-    let result = &answer["DATA"]["RESULT"][0];
-    if result["SUCCESS"] != true {
-        let reason = result["ERRORS"][0].as_str().or_else(|| answer["ERRORS"][0].as_str()).unwrap_or("is the open line active?");
-        return Err(Failure::never("bitrix24.line", format!("the open line did not take the message: {reason}")));
-    }
-    let session = &result["session"];
+    let session = &taken(answer)?["session"];
     let Some(id) = session["ID"].as_str().map(str::to_owned).or_else(|| Some(session["ID"].as_i64()?.to_string())) else {
         return Err(strange("the session of an open line"));
     };

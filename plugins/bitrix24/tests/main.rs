@@ -1,5 +1,6 @@
 //! The connector without its host, against the fake Bitrix24.
 
+mod answers;
 mod application;
 mod common;
 mod contacts;

@@ -1,10 +1,10 @@
 //! Commands of every kind.
 
 use patchbay_schemas::command::{
-    Button, ButtonAction, CallStart, CommandBody, InteractionAdd, LeadUpsert, MessageSend, NewRecord, Nothing, PersonRecord, WebhookRemove,
-    WebhookSet,
+    AnswerStatus, Button, ButtonAction, CallStart, CommandBody, InteractionAdd, LeadUpsert, MessageSend, NewRecord, Nothing, PersonRecord,
+    WebhookRemove, WebhookSet,
 };
-use patchbay_schemas::{Command, Extra};
+use patchbay_schemas::{Command, Extra, MessageStatus};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -23,6 +23,7 @@ pub fn command() -> BoxedStrategy<Command> {
         upsert().prop_map(|it| CommandBody::LeadUpsert(Box::new(it))),
         add().prop_map(|it| CommandBody::InteractionAdd(Box::new(it))),
         send().prop_map(|it| CommandBody::MessageSend(Box::new(it))),
+        status().prop_map(|it| CommandBody::MessageStatus(Box::new(it))),
         upsert().prop_map(|it| CommandBody::LeadPlan(Box::new(it))),
         Just(CommandBody::FieldsList(Nothing {})),
         call().prop_map(|it| CommandBody::CallStart(Box::new(it))),
@@ -74,6 +75,17 @@ fn send() -> impl Strategy<Value = MessageSend> {
     ];
     (conversation_ref(), content, vec(vec(button(), 0..3), 0..3), of(id()))
         .prop_map(|(conversation, (text, attachment), buttons, reply_to)| MessageSend { conversation, text, attachment, buttons, reply_to })
+}
+
+fn status() -> impl Strategy<Value = AnswerStatus> {
+    let status = select(vec![MessageStatus::Sent, MessageStatus::Delivered, MessageStatus::Read, MessageStatus::Failed]);
+    (ours("int"), event(), status, of(text()), moment()).prop_map(|(interaction_id, event, status, error, at)| AnswerStatus {
+        interaction_id,
+        event,
+        status,
+        error,
+        at,
+    })
 }
 
 fn call() -> impl Strategy<Value = CallStart> {

@@ -38,7 +38,7 @@ fn record(mut it: Reader) -> PersonRecord {
     PersonRecord { lead_id: it.needed("lead_id"), remote_id: it.needed("remote_id") }
 }
 
-fn event(mut it: Reader) -> Event {
+pub fn event(mut it: Reader) -> Event {
     let kind = it.needed("kind");
     let body = interaction(it.needed_object("payload"));
     let body = match kind.as_str() {

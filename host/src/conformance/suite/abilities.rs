@@ -7,8 +7,17 @@ use super::{Seen, Verdict};
 use crate::plugin::Artifact;
 
 /// The kinds of command that the hub knows.
-const KINDS: [&str; 8] =
-    ["lead.upsert", "interaction.add", "message.send", "lead.plan", "fields.list", "call.start", "webhook.set", "webhook.remove"];
+const KINDS: [&str; 9] = [
+    "lead.upsert",
+    "interaction.add",
+    "message.send",
+    "message.status",
+    "lead.plan",
+    "fields.list",
+    "call.start",
+    "webhook.set",
+    "webhook.remove",
+];
 
 /// It exports and imports what its manifest declares, and nothing else.
 pub fn declared(artifact: &Artifact) -> Verdict {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use patchbay_schemas::{Contact, ConversationRef, Detail, Qualification, Responsible, Stage, Temperature, Timestamp};
+use patchbay_schemas::{Contact, ConversationRef, Detail, EventBody, Qualification, Responsible, Stage, Temperature, Timestamp};
 
 use super::planner::reply_to;
 use super::returning::History;
 use super::{CallState, Filled, Intake, Reading, Said, SaidIdentity, Way};
-use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, LeadId, WorkspaceId};
+use crate::ids::{ConnectionId, ContactId, ConversationId, DeliveryId, InteractionId, LeadId, WorkspaceId};
 use crate::rules::conflict::Sources;
 use crate::rules::identity::IdentityKey;
 
@@ -26,6 +26,8 @@ pub struct Known {
     pub conversations: HashMap<(ConnectionId, String), ConversationState>,
     /// Conversations into which somebody answers by the hub's own id of them.
     pub addressed: HashMap<(WorkspaceId, ConversationId), Addressed>,
+    /// Answers of a sink's people by the messenger's id of the message.
+    pub answered: HashMap<(ConnectionId, String), Answered>,
     /// Calls by the vendor's id.
     pub calls: HashMap<(ConnectionId, String), CallState>,
     /// The people above, by the contact that shows each.
@@ -180,6 +182,17 @@ pub struct Addressed {
     pub contact: ContactId,
 }
 
+/// An answer of a sink's people that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// The sink.
+    pub sink: ConnectionId,
+    /// Where it went.
+    pub conversation: ConversationId,
+    /// The answer.
+    pub answer: InteractionId,
+}
+
 /// What can change of a lead.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeadState {
@@ -214,6 +227,8 @@ pub struct Keys {
     pub conversations: HashSet<(ConnectionId, String)>,
     /// Conversations into which somebody answers.
     pub addressed: BTreeSet<(WorkspaceId, ConversationId)>,
+    /// Messages of which the messenger says what became of them.
+    pub statuses: HashSet<(ConnectionId, String)>,
     /// Calls.
     pub calls: HashSet<(ConnectionId, String)>,
     /// Records of sinks.
@@ -260,13 +275,16 @@ impl Keys {
                     keys.troubled.insert(origin.connection);
                     continue;
                 }
+                if let EventBody::Status(it) = body {
+                    keys.statuses.insert((origin.connection, it.message_id.clone()));
+                }
                 if let Some(thread) = body.interaction().and_then(|it| it.conversation.as_ref()) {
                     keys.conversations.insert((origin.connection, thread.key.clone()));
                 }
                 if let Some(Detail::Call(call)) = body.interaction().map(|it| &it.detail) {
                     keys.calls.insert(super::call::key(origin.connection, call));
                 }
-                if let patchbay_schemas::EventBody::Record(record) = body {
+                if let EventBody::Record(record) = body {
                     let identities = said.get(at).into_iter().flatten().flat_map(|it| &it.identities);
                     keys.told.extend(identities.map(|it| (origin.workspace, it.key.clone())));
                     keys.references.insert((origin.connection, record.external_id.clone()));

@@ -5,6 +5,7 @@
 //! ```
 //! The planner never waits and never asks: the store loads [`Known`] first and writes [`Plan`] afterwards.
 
+mod became;
 mod call;
 mod known;
 mod note;
@@ -14,13 +15,14 @@ mod planner;
 mod question;
 pub mod returning;
 
+pub use became::Became;
 pub use call::{CallState, Step};
-pub use known::{Addressed, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach, Teller};
+pub use known::{Addressed, Answered, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach, Teller};
 pub use note::{MergeNote, MergeStep};
 pub use people::{Assurance, Said, SaidIdentity, canonical, sayings};
 pub use plan::{
     Ask, ChangedCall, Counted, Filled, Imported, NewContact, NewConversation, NewDelivery, NewEvent, NewIdentity, NewInteraction, NewLead,
-    NewMerge, NewMessage, NewOutbox, NewReference, NewVerdict, Plan, Redeemed, Repeated, Retold,
+    NewMerge, NewMessage, NewOutbox, NewReference, NewStatus, NewVerdict, Plan, Redeemed, Repeated, Retold,
 };
 pub use planner::{Context, Planner, Settings, reply_to, title};
 pub use question::{AskedBy, NewQuestion};

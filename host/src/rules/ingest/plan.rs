@@ -6,6 +6,7 @@ use std::sync::Arc;
 use patchbay_identity::compare::Reason;
 use patchbay_schemas::{Source, Timestamp};
 
+use super::became::Became;
 use super::known::Reach;
 use super::note::MergeNote;
 use super::question::NewQuestion;
@@ -68,6 +69,8 @@ pub struct Plan {
     pub outbox: Vec<NewOutbox>,
     /// What people of the company answered in a sink.
     pub messages: Vec<NewMessage>,
+    /// What became of such answers.
+    pub became: Vec<NewStatus>,
     /// Records of sinks that leads turned out to have.
     pub references: Vec<NewReference>,
     /// The sink's contact that the record of a lead belongs to.
@@ -421,7 +424,28 @@ pub struct NewMessage {
     pub conversation: ConversationId,
     /// JSON of `message.send`.
     pub payload: String,
+    /// The answer of which it is a part, where its sink hears what becomes of it.
+    pub answer: Option<InteractionId>,
     /// When.
+    pub created_at: Timestamp,
+}
+
+/// A row of `outbox`, in a lane of the conversation: what became of an answer.
+#[derive(Debug)]
+pub struct NewStatus {
+    /// Its id.
+    pub id: OutboxId,
+    /// Workspace.
+    pub workspace: WorkspaceId,
+    /// Whose people answered.
+    pub sink: ConnectionId,
+    /// The lane, and where the answer went.
+    pub conversation: ConversationId,
+    /// The answer.
+    pub answer: InteractionId,
+    /// What became of it.
+    pub became: Became,
+    /// When it is noted.
     pub created_at: Timestamp,
 }
 

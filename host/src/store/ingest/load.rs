@@ -10,7 +10,7 @@ use crate::ids::{ConnectionId, ContactId, ConversationId, LeadId, WorkspaceId};
 use crate::rules::identity::IdentityKey;
 use crate::rules::ingest::returning::History;
 use crate::rules::ingest::{
-    Addressed, CallState, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach, Step,
+    Addressed, Answered, CallState, ContactState, ConversationState, Holder, Keys, Known, LeadState, Quarantine, Reach, Step,
 };
 use crate::store::db::LookUp;
 use crate::store::{Record, Tx};
@@ -115,6 +115,7 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys, histories: bool) -> sqlx::Resu
     }
     load_calls(tx, keys.calls, &mut known, &mut contacts).await?;
     load_addressed(tx, keys.addressed, &mut known, &mut contacts).await?;
+    load_answered(tx, keys.statuses, &mut known).await?;
     load_quarantine(tx, keys.troubled, &mut known).await?;
     load_references(tx, keys.references, &mut known, &mut contacts).await?;
     let named: Vec<LeadId> = keys.leads.iter().map(|it| it.1).collect();
@@ -162,6 +163,19 @@ async fn load_addressed(
             let contact = known.meet(row.id(3)?, row.id(4)?, contacts);
             known.addressed.insert((workspace, id), Addressed { connection: row.id(0)?, thread, contact });
         }
+    }
+    Ok(())
+}
+
+/// Seldom needed: a batch that tells of no message asks nothing.
+async fn load_answered(tx: &mut Tx, statuses: std::collections::HashSet<(ConnectionId, String)>, known: &mut Known) -> sqlx::Result<()> {
+    let rows = statuses.into_iter().map(|(connection, message)| vec![connection.to_string(), message]).collect();
+    let sql = "with k(connection_id, remote_id) as ({rows}) select r.connection_id, r.remote_id, e.connection_id, o.lane, n.id from k \
+               join external_refs r on r.connection_id = k.connection_id and r.kind = 'message' and r.remote_id = k.remote_id \
+               join outbox o on o.id = r.local_id join interactions n on n.id = o.answer_id join events e on e.id = n.event_id";
+    for row in tx.look_up(sql, 5, [LookUp { columns: 2, rows }]).await? {
+        let answered = Answered { sink: row.id(2)?, conversation: row.id(3)?, answer: row.id(4)? };
+        known.answered.insert((row.id(0)?, row.text(1)?), answered);
     }
     Ok(())
 }

@@ -93,6 +93,7 @@ pub(super) async fn write(tx: &mut Tx, mut plan: Plan, known: &Known, now: i64, 
     crate::store::imports::write(tx, plan.references, &plan.imported, now);
     crate::store::outbox::enqueue(tx, plan.outbox, now);
     crate::store::outbox::say(tx, plan.messages, now);
+    crate::store::outbox::report(tx, plan.became, now);
     for (connection, cursor) in plan.cursors {
         // Where another poller has the turn by now, it reads the same again: events that are there already are duplicates.
         crate::store::polls::write_cursor(tx, connection, &cursor, now).await?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Lane;
 use crate::ids::{ConnectionId, ConversationId, OutboxId, WorkspaceId};
-use crate::rules::ingest::{Ask, CheckedEvent, Context, Counted, Intake, NewMessage, NewOutbox, Origin, Reading, Way};
+use crate::rules::ingest::{Ask, CheckedEvent, Context, Counted, Intake, NewMessage, NewOutbox, NewStatus, Origin, Reading, Way};
 use crate::store::counters::{self, Ends};
 use crate::store::db::Type::{Int, Text};
 use crate::store::{Store, StoreError, Tx, Value};
@@ -55,16 +55,35 @@ pub(in crate::store) fn say(tx: &mut Tx, messages: Vec<NewMessage>, now: i64) {
     let rows = messages.into_iter().map(|it| {
         *lanes.entry((it.connection, it.conversation)).or_insert(0_i64) += 1;
         let place = [it.id.into(), it.workspace.into(), it.connection.into(), it.conversation.into()];
-        place.into_iter().chain([it.payload.into(), it.created_at.as_millisecond().into()]).collect()
+        place.into_iter().chain([it.payload.into(), it.answer.into(), it.created_at.as_millisecond().into()]).collect()
     });
-    let sql = "with k(id, workspace_id, connection_id, lane, payload, created_at) as ({rows}) \
-               insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, payload, state, attempts, created_at) \
-               select id, workspace_id, connection_id, lane, 'message.send', lane, payload, 'pending', 0, created_at from k";
-    tx.queue(sql, &[Text, Text, Text, Text, Text, Int], rows.collect());
+    let sql = "with k(id, workspace_id, connection_id, lane, payload, answer_id, created_at) as ({rows}) \
+               insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, payload, answer_id, state, attempts, created_at) \
+               select id, workspace_id, connection_id, lane, 'message.send', lane, payload, answer_id, 'pending', 0, created_at from k";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int], rows.collect());
     open_lanes(
         tx,
         lanes.into_iter().map(|((connection, lane), count)| vec![connection.into(), lane.into(), now.into(), count.into()]).collect(),
     );
+}
+
+/// Puts what became of answers into the lanes of their conversations, for the sinks whose people answered. As seldom.
+pub(in crate::store) fn report(tx: &mut Tx, rows: Vec<NewStatus>, now: i64) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut lanes = BTreeMap::new();
+    let rows = rows.into_iter().map(|it| {
+        *lanes.entry((it.sink, it.conversation)).or_insert(0_i64) += 1;
+        let became = serde_json::to_string(&it.became).expect("a word, a text and a time are JSON");
+        let place = [it.id.into(), it.workspace.into(), it.sink.into(), it.conversation.into()];
+        place.into_iter().chain([it.answer.into(), became.into(), it.created_at.as_millisecond().into()]).collect()
+    });
+    let sql = "with k(id, workspace_id, connection_id, lane, subject_id, payload, created_at) as ({rows}) \
+               insert into outbox (id, workspace_id, connection_id, lane, kind, subject_id, payload, state, attempts, created_at) \
+               select id, workspace_id, connection_id, lane, 'message.status', subject_id, payload, 'pending', 0, created_at from k";
+    tx.queue(sql, &[Text, Text, Text, Text, Text, Text, Int], rows.collect());
+    open_lanes(tx, lanes.into_iter().map(|((sink, lane), count)| vec![sink.into(), lane.into(), now.into(), count.into()]).collect());
 }
 
 /// Opens lanes, or says that more came in. A lane that waits after a failure goes on waiting.

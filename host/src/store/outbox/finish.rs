@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::answers::tell;
 use super::{End, Lane, Moved, Reference, Release, Tried};
 use crate::ids::{AttemptId, ConnectionId, LeadId};
 use crate::rules::conflict::Sayings;
-use crate::store::counters::{self, Ends};
+use crate::rules::ingest::NewStatus;
+use crate::store::counters::Ends;
 use crate::store::db::Type::{Int, Text};
 use crate::store::{Store, StoreError, Tx, Value, sayings};
 
@@ -34,7 +36,7 @@ impl Store {
         }
         self.release(&mut tx, lane, release, now).await?;
         // Last, so that all of it goes with the commit.
-        written.queue(&mut tx, lane.connection, shard);
+        written.queue(&mut tx, lane.connection, shard, now);
         tx.commit().await?;
         Ok(true)
     }
@@ -56,6 +58,7 @@ impl Store {
             let values = [id.into(), tried.id.into(), tried.at.into(), tried.took_ms.into(), result.into(), code.into(), message.into()];
             written.attempts.push(values.into());
         }
+        written.became.extend(self.became(tx, lane, tried, now).await?);
         if let End::Delivered { reference, told } = &tried.end {
             written.references.extend(reference.as_ref().map(|it| ((it.kind, it.local.clone()), row(lane.connection, it, now))));
             if let Some(told) = told {
@@ -146,11 +149,12 @@ struct Written {
     /// By kind and our id: what was written twice is where it was written last.
     references: BTreeMap<(&'static str, String), Vec<Value>>,
     sayings: BTreeMap<(LeadId, String), Sayings>,
+    became: Vec<NewStatus>,
 }
 
 impl Written {
     /// Also what has no rows, so that the text is the same every time.
-    fn queue(self, tx: &mut Tx, connection: ConnectionId, shard: i64) {
+    fn queue(self, tx: &mut Tx, connection: ConnectionId, shard: i64, now: i64) {
         let sql = "insert into attempts (id, outbox_id, at, took_ms, result, code, message) {rows}";
         tx.queue(sql, &[Text, Text, Int, Int, Text, Text, Text], self.attempts);
         let sql = "with k(connection_id, kind, local_id, remote_id, details, created_at) as ({rows}) \
@@ -165,7 +169,7 @@ impl Written {
                    where (connection_id, kind, local_id) in (select connection_id, 'deleted', local_id from k)";
         tx.queue(sql, &[Text, Text], revived);
         sayings::write(tx, self.sayings);
-        counters::ended(tx, &BTreeMap::from([(connection, self.ends)]), shard);
+        tell(tx, self.became, (connection, self.ends), shard, now);
     }
 }
 

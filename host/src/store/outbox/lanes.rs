@@ -143,6 +143,7 @@ fn waiting(row: &Record) -> sqlx::Result<Waiting> {
         "lead.upsert" => Asked::Upsert(row.id(3)?),
         "interaction.add" => Asked::Add(row.id(3)?),
         "message.send" => Asked::Send(row.text(4)?),
+        "message.status" => Asked::Status { answer: row.id(3)?, became: serde_json::from_str(&row.text(4)?).ok() },
         "call.start" => Asked::Call(row.text(4)?),
         other if let Some(step) = MergeStep::parse(other) => {
             let Others { others } = row.json(4)?;

@@ -1,21 +1,22 @@
 //! The outbox: lanes that are leased, rows that end in `delivered`, `superseded` or `dead`.
 //!
-//! `enqueue` puts rows in, `lanes` hands them out, `finish` writes down how they ended; `records` is about records that several leads have.
+//! `enqueue` puts rows in, `lanes` hands them out, `finish` writes down how they ended, `answers` who hears of it; `records` is about records that several leads have.
 
+mod answers;
 mod enqueue;
 mod finish;
 mod lanes;
 mod records;
 
 pub use enqueue::Once;
-pub(super) use enqueue::{enqueue, say};
+pub(super) use enqueue::{enqueue, report, say};
 pub use records::RecordOf;
 pub(super) use records::{note_deleted, note_persons};
 
 use super::{Store, StoreError};
 use crate::ids::{ConnectionId, InteractionId, LeadId, OutboxId, WorkspaceId};
 use crate::rules::conflict::Writing;
-use crate::rules::ingest::MergeNote;
+use crate::rules::ingest::{Became, MergeNote};
 
 /// Most rows of a lane that are taken at once.
 pub const LANE_ROWS: i64 = 50;
@@ -61,6 +62,13 @@ pub enum Asked {
     Add(InteractionId),
     /// Send the message that stands in the payload.
     Send(String),
+    /// Show whoever answered in the sink what became of the answer.
+    Status {
+        /// The answer.
+        answer: InteractionId,
+        /// What became of it; none: it was erased.
+        became: Option<Became>,
+    },
     /// Start the call that stands in the payload.
     Call(String),
     /// Note with the record of the lead in this lane that its person was merged, or was taken apart again.

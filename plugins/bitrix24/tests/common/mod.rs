@@ -60,7 +60,7 @@ impl Server {
         self.execute(config, CommandBody::InteractionAdd(Box::new(note)))
     }
 
-    fn execute(&self, config: &Config, body: CommandBody) -> Result<Receipt, Failure> {
+    pub fn execute(&self, config: &Config, body: CommandBody) -> Result<Receipt, Failure> {
         self.with(|client| bitrix24::execute(client, config, &Command { idempotency_key: "key".to_owned(), body }))
     }
 

@@ -3,15 +3,19 @@
 //! <https://apidocs.bitrix24.ru/api-reference/events/offline-events.html>: one entry for each record and event, with the time of the last
 //! change; what is fetched with `clear` 0 is reserved under a process until it is cleared, and a later change is an entry of its own.
 //! <https://apidocs.bitrix24.ru/api-reference/imopenlines/imconnector/>: a connector is registered, then activated for a line; names of people
-//! are letters; an answer is posted once to whoever bound `OnImConnectorMessageAdd`.
+//! are letters; an answer is posted once to whoever bound `OnImConnectorMessageAdd`. What it says of statuses of messages that it does not know is
+//! not documented: here they are errors, so that a test notices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::list::text;
 use super::methods::Fault;
 use super::store::{Row, Store};
+
+/// The number of the chat in which operators answer, as Bitrix24 counts chats.
+const IN_CHAT: &str = "1807";
 
 /// What applications did here.
 #[derive(Debug, Default)]
@@ -31,9 +35,10 @@ pub struct Application {
     active: BTreeSet<(String, String)>,
     /// What came from people into open lines, as `imconnector.send.messages` has it.
     pub shown: Vec<Value>,
-    /// What became of operators' answers, as `imconnector.send.status.delivery` has it.
-    pub statuses: Vec<Value>,
-    answers: i64,
+    /// What became of operators' answers: method, then message as `imconnector.send.status.delivery` has it.
+    pub statuses: Vec<(String, Value)>,
+    /// Answers of operators: chat of the other side by the number of the message.
+    answers: BTreeMap<i64, String>,
 }
 
 type Answer = Result<Value, Fault>;
@@ -50,7 +55,6 @@ pub(super) fn call(store: &mut Store, method: &str, it: &Value) -> Option<Answer
     if method.starts_with("event.offline.") && store.application.modest {
         return Some(Err(Fault::new(403, "ACCESS_DENIED", "Access denied!")));
     }
-    let now = store.now();
     let app = &mut store.application;
     Some(match method {
         "feature.get" => Ok(json!({ "value": if app.poor { "N" } else { "Y" } })),
@@ -73,10 +77,9 @@ pub(super) fn call(store: &mut Store, method: &str, it: &Value) -> Option<Answer
         "imconnector.activate" => app.activate(it),
         "imconnector.connector.data.set" => argument(it, &["CONNECTOR", "LINE", "DATA"]).map(|()| json!(true)),
         "imconnector.send.messages" => argument(it, &["CONNECTOR", "LINE", "MESSAGES"]).map(|()| app.show(it)),
-        "imconnector.send.status.delivery" => argument(it, &["CONNECTOR", "LINE", "MESSAGES"]).map(|()| {
-            app.statuses.push(json!({ "at": now, "MESSAGES": it["MESSAGES"] }));
-            json!({ "SUCCESS": true, "DATA": [] })
-        }),
+        "imconnector.send.status.delivery" | "imconnector.send.status.reading" => {
+            argument(it, &["CONNECTOR", "LINE", "MESSAGES"]).and_then(|()| app.mark(method, it))
+        }
         _ => Err(Fault::new(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")),
     })
 }
@@ -185,6 +188,22 @@ impl Application {
         json!({ "SUCCESS": active, "DATA": { "RESULT": results } })
     }
 
+    fn mark(&mut self, method: &str, it: &Value) -> Answer {
+        if !self.active.contains(&(text(&it["CONNECTOR"]), text(&it["LINE"]))) {
+            return Err(Fault::new(400, "IMCONNECTOR_NO_CORRECT_PROVIDER", "Не удалось найти подходящий провайдер для коннектора"));
+        }
+        for message in it["MESSAGES"].as_array().into_iter().flatten() {
+            let number = text(&message["im"]["message_id"]).parse().unwrap_or(0);
+            let ids = message["message"]["id"].as_array().is_some_and(|it| !it.is_empty());
+            let is_known = self.answers.get(&number).is_some_and(|chat| message["chat"]["id"] == chat.as_str());
+            if !ids || !is_known || text(&message["im"]["chat_id"]) != IN_CHAT {
+                return Err(Fault::new(400, "ERROR_ARGUMENT", format!("there is no such message in this chat: {message}")));
+            }
+            self.statuses.push((method.to_owned(), message.clone()));
+        }
+        Ok(json!({ "SUCCESS": true, "DATA": [] }))
+    }
+
     fn shown_one(&mut self, it: &Value, active: bool) -> Value {
         let is_name = |it: &Value| text(it).chars().count() <= 25 && text(it).chars().all(|it| it.is_alphabetic() || " -'".contains(it));
         let refused = |why: &str| json!({ "SUCCESS": false, "ERRORS": [why] });
@@ -212,15 +231,16 @@ impl Application {
         let (_, handler, _) = self.bound.iter().find(|(event, _, offline)| event == "ONIMCONNECTORMESSAGEADD" && !offline)?;
         let (connector, line) = self.active.first()?;
         self.shown.iter().find(|it| it["chat"]["id"] == chat)?;
-        self.answers += 1;
+        let number = 86_001 + i64::try_from(self.answers.len()).unwrap_or(0);
+        self.answers.insert(number, chat.to_owned());
         let of = |name: &str| format!("data[MESSAGES][0]{name}");
         let body = form_urlencoded::Serializer::new(String::new())
             .append_pair("event", "ONIMCONNECTORMESSAGEADD")
             .append_pair("event_handler_id", "555")
             .append_pair("data[CONNECTOR]", connector)
             .append_pair("data[LINE]", line)
-            .append_pair(&of("[im][chat_id]"), "1807")
-            .append_pair(&of("[im][message_id]"), &(86_000 + self.answers).to_string())
+            .append_pair(&of("[im][chat_id]"), IN_CHAT)
+            .append_pair(&of("[im][message_id]"), &number.to_string())
             .append_pair(&of("[message][user_id]"), "7")
             .append_pair(&of("[message][text]"), words)
             .append_pair(&of("[chat][id]"), chat)

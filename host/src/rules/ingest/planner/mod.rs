@@ -70,6 +70,8 @@ pub struct Context {
     pub sinks: Vec<ConnectionId>,
     /// The connections that send messages.
     pub messengers: Vec<ConnectionId>,
+    /// Sinks that show whoever answered there what became of the answer.
+    pub reporters: Vec<ConnectionId>,
 }
 
 /// Plans a batch, delivery by delivery.
@@ -234,6 +236,10 @@ impl<'a> Planner<'a> {
         }
         if let (Some(to), Some(reply)) = (reply_to(body), body.interaction()) {
             return self.take_reply(&scene, to, reply);
+        }
+        if let EventBody::Status(status) = body {
+            self.take_status(&scene, status);
+            return Ok(());
         }
         let Some(said) = said else { return Ok(()) };
         match body.interaction() {

@@ -1,12 +1,14 @@
-//! Replies: what somebody of the company answers in a CRM goes out by the conversation that the answer names, and by no other way.
+//! Replies: what somebody of the company answers in a CRM goes out by the conversation that the answer names, and by no other way. What became of it
+//! goes back to the CRM.
 
 use patchbay_schemas::command::MessageSend;
-use patchbay_schemas::{Attachment, ConversationRef, Detail, Direction, EventBody, Interaction};
+use patchbay_schemas::{Attachment, ConversationRef, Detail, Direction, EventBody, Interaction, MessageStatus, StatusChange};
 
-use super::super::plan::{Ask, NewInteraction, NewMessage};
+use super::super::became::Became;
+use super::super::plan::{Ask, NewInteraction, NewMessage, NewStatus};
 use super::super::returning::{Done, Placed};
 use super::{Planner, Scene};
-use crate::ids::{ConnectionId, ConversationId};
+use crate::ids::{ConnectionId, ConversationId, InteractionId};
 
 /// The conversation of ours into which an event answers: a message that goes out and names the hub's own id of a conversation, as
 /// `interaction.add` told it. Whether whoever says so may, is another question.
@@ -55,19 +57,34 @@ impl Planner<'_> {
         });
         let last = self.plan.touched_conversations.entry(to).or_insert(scene.occurred_at);
         *last = (*last).max(scene.occurred_at);
-        self.say(scene, connection, to, messages);
+        let answer = scene.context.reporters.contains(&scene.origin.connection).then_some(id);
+        self.say(scene, (connection, to), messages, answer);
         if let Some(lead) = lead {
             self.tell(scene, lead, &Ask::Add(id));
         }
         Ok(())
     }
 
-    fn say(&mut self, scene: &Scene<'_>, connection: ConnectionId, conversation: ConversationId, messages: Vec<String>) {
+    fn say(&mut self, scene: &Scene<'_>, to: (ConnectionId, ConversationId), messages: Vec<String>, answer: Option<InteractionId>) {
+        let (connection, conversation) = to;
         for payload in messages {
             self.plan.counted.entry(connection).or_default().created += 1;
             let (id, workspace, created_at) = (self.ids.next(), scene.origin.workspace, scene.received_at);
-            self.plan.messages.push(NewMessage { id, workspace, connection, conversation, payload, created_at });
+            self.plan.messages.push(NewMessage { id, workspace, connection, conversation, payload, answer, created_at });
         }
+    }
+
+    /// The messenger says what became of a message. Whoever answered with it in a sink hears so. That it was taken, the sink heard when it was sent.
+    pub(super) fn take_status(&mut self, scene: &Scene<'_>, it: &StatusChange) {
+        let Some(answered) = self.known.answered.get(&(scene.origin.connection, it.message_id.clone())) else { return };
+        let (sink, conversation, answer) = (answered.sink, answered.conversation, answered.answer);
+        if it.status == MessageStatus::Sent || !scene.context.reporters.contains(&sink) {
+            return;
+        }
+        self.plan.counted.entry(sink).or_default().created += 1;
+        let became = Became { status: it.status, error: it.error.clone(), at: scene.occurred_at };
+        let (id, workspace, created_at) = (self.ids.next(), scene.origin.workspace, scene.received_at);
+        self.plan.became.push(NewStatus { id, workspace, sink, conversation, answer, became, created_at });
     }
 }
 

@@ -1,7 +1,7 @@
 //! What somebody answers in a sink goes where it says, or nowhere.
 
 use patchbay_schemas::interaction::Revision;
-use patchbay_schemas::{Attachment, AttachmentKind, Extra};
+use patchbay_schemas::{Attachment, AttachmentKind, Extra, MessageStatus, StatusChange};
 
 use super::*;
 use crate::ids::ConversationId;
@@ -108,5 +108,46 @@ fn an_answer_that_may_not_go_there_is_a_dead_letter_and_reaches_nobody() {
             "{why}"
         );
         assert!(plan.events.iter().all(|it| it.dead.is_some()), "{why}");
+    }
+}
+
+#[test]
+fn what_becomes_of_an_answer_is_told_to_a_sink_that_shows_it_and_to_no_other() {
+    for shows in [true, false] {
+        let mut world = World::new();
+        let sink = world.sink;
+        if shows {
+            world.contexts.values_mut().for_each(|it| it.reporters.push(sink));
+        }
+        let (mut planner, conversation, origin) = talking(&world);
+        take(&mut planner, &answers(&world, &origin, said("r-1", Direction::Out, Vec::new(), Some(&conversation.to_string()))));
+        let answer = planner.plan.interactions[0].id;
+        assert_eq!(planner.plan.messages[0].answer, shows.then_some(answer));
+        planner.known.answered.insert((world.origin.connection, "m-7".to_owned()), Answered { sink, conversation, answer });
+        let status = |key: &str, message: &str, status| {
+            let (message_id, error) = (message.to_owned(), Some("131047: too late".to_owned()));
+            checked(
+                key,
+                EventBody::Status(StatusChange {
+                    message_id,
+                    status,
+                    error,
+                    direction: Direction::Out,
+                    person: None,
+                    extra: Extra::default(),
+                }),
+            )
+        };
+        let events = vec![
+            status("s-1", "m-7", MessageStatus::Sent),
+            status("s-2", "m-8", MessageStatus::Failed),
+            status("s-3", "m-7", MessageStatus::Read),
+            status("s-4", "m-7", MessageStatus::Failed),
+        ];
+        take(&mut planner, &world.intake(events));
+        let told: Vec<_> = planner.plan.became.iter().map(|it| (it.sink, it.conversation, it.answer, it.became.status)).collect();
+        let wanted = [MessageStatus::Read, MessageStatus::Failed].map(|it| (sink, conversation, answer, it));
+        assert_eq!(told, if shows { wanted.to_vec() } else { Vec::new() }, "that it was taken was told when it was sent");
+        assert_eq!(planner.plan.counted.get(&sink).map_or(0, |it| it.created), if shows { 2 } else { 0 });
     }
 }

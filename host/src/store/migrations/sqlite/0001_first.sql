@@ -400,9 +400,10 @@ create table outbox (
     workspace_id text not null,
     connection_id text not null,             -- who carries it out
     lane text not null,                      -- lead_… or cnv_…: order is kept within it
-    kind text not null,                      -- lead.upsert, interaction.add, message.send, call.start, person.merged or person.unmerged
-    subject_id text not null,                -- the lead, interaction or merge that it is about
-    payload text,                            -- JSON for message.send and call.start; of person.…: which leads the other person has; null: made from the subject
+    kind text not null,                      -- lead.upsert, interaction.add, message.send, message.status, call.start, person.merged or person.unmerged
+    subject_id text not null,                -- the lead, interaction, conversation or merge that it is about
+    payload text,                            -- JSON for message.send and call.start; of message.status: what became of the answer; of person.…: which leads the other person has; null: made from the subject
+    answer_id text,                          -- of message.send: the interaction of which it is a part, where the sink whose people answered hears what becomes of it
     state text not null,                     -- pending, delivered, superseded or dead
     attempts integer not null,                -- tries so far: after one it may have been carried out
     failures integer not null default 0,      -- of these, what speaks against the row itself: after so many it is dead

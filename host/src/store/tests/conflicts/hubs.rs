@@ -82,7 +82,7 @@ fn dice(seed: u64) -> Dice {
 
 fn context(sinks: Vec<ConnectionId>, manner: Manner) -> Context {
     let trusted = manner.trusted.iter().map(|it| (*it).to_owned()).collect();
-    Context { region: "RU".to_owned(), settings: Settings { trusted, ..Settings::default() }, sinks, messengers: Vec::new() }
+    Context { region: "RU".to_owned(), settings: Settings { trusted, ..Settings::default() }, sinks, ..Context::default() }
 }
 
 fn crms(origins: [Origin; 2], manner: Manner) -> [Crm; 2] {
