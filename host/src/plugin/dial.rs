@@ -285,6 +285,8 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::from_millis(200);
+    /// Where time is not what is tested.
+    const AMPLE: Duration = Duration::from_secs(30);
 
     fn address(url: &str) -> Result<Address, DialError> {
         let text = "id = 'x'\nversion = '1.0.0'\ncontract = '0.1.1'\nname = 'X'\nsummary = 'x'\nchannel = 'x'\nroles = ['source']\n\
@@ -326,12 +328,12 @@ mod tests {
     async fn the_own_house_is_reached_only_where_it_was_granted() {
         let (listener, port) = listener().await;
         for host in ["127.0.0.1", "localhost", "0x7f.1"] {
-            let refused = connect(address(&format!("tcp://{host}:{port}")).unwrap(), "line", &[], SOON).await.err().unwrap();
+            let refused = connect(address(&format!("tcp://{host}:{port}")).unwrap(), "line", &[], AMPLE).await.err().unwrap();
             assert!(matches!(refused, DialError::Private { .. }) && refused.to_string().contains("--allow-network"), "{refused}");
         }
         let granted = house();
         let (wire, accepted) =
-            tokio::join!(connect(address(&format!("tcp://127.0.0.1:{port}")).unwrap(), "line", &granted, SOON), listener.accept());
+            tokio::join!(connect(address(&format!("tcp://127.0.0.1:{port}")).unwrap(), "line", &granted, AMPLE), listener.accept());
         let (mut wire, mut server) = (wire.unwrap(), accepted.unwrap().0);
         wire.write_all(b"hello").await.unwrap();
         let mut heard = [0; 5];
@@ -356,12 +358,12 @@ mod tests {
         let silent = connect(address(&format!("tls://127.0.0.1:{port}")).unwrap(), "line", &granted, SOON).await.err().unwrap();
         assert!(matches!(silent, DialError::Timeout(_)), "{silent}");
 
-        let wire = connect(address(&format!("starttls://127.0.0.1:{port}")).unwrap(), "line", &granted, SOON).await.unwrap();
+        let wire = connect(address(&format!("starttls://127.0.0.1:{port}")).unwrap(), "line", &granted, AMPLE).await.unwrap();
         listener.accept().await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
         server.write_all(b"220 no TLS here\r\n").await.unwrap();
         assert!(matches!(wire.secure().await.err().unwrap(), DialError::Transport(_)));
-        let nobody = connect(address("tcp://127.0.0.1:1").unwrap(), "line", &granted, SOON).await.err().unwrap();
+        let nobody = connect(address("tcp://127.0.0.1:1").unwrap(), "line", &granted, AMPLE).await.err().unwrap();
         assert!(nobody.is_passing() && matches!(nobody, DialError::Transport(_)), "{nobody}");
     }
 }
