@@ -182,21 +182,36 @@ impl Server {
             self.database,
             ask.body.len()
         );
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(&ask.body)?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes)?;
+        // In one piece, and heard only to the end of the answer: an Odoo that answers before it has read the body waits for the end of all
+        // that is sent, and so for us to close.
+        stream.write_all(&[head.as_bytes(), &ask.body].concat())?;
         let broken = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-        let end = bytes.windows(4).position(|it| it == b"\r\n\r\n").ok_or_else(broken)?;
+        let (mut bytes, mut piece) = (Vec::new(), [0; 8192]);
+        let (end, length) = loop {
+            if let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n")
+                && let Some(length) = length(&bytes[..end])
+                && bytes.len() >= end + 4 + length
+            {
+                break (end, length);
+            }
+            match stream.read(&mut piece)? {
+                0 => return Err(broken()),
+                read => bytes.extend_from_slice(&piece[..read]),
+            }
+        };
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.lines();
         let status = lines.next().and_then(|it| it.split(' ').nth(1)).and_then(|it| it.parse().ok()).ok_or_else(broken)?;
         let headers: Vec<(String, String)> =
             lines.filter_map(|it| it.split_once(':')).map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
-        let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, it)| it.parse::<usize>().ok());
-        let body = bytes[end + 4..].to_vec();
-        if length == Some(body.len()) { Ok(Answer { status, headers, body }) } else { Err(broken()) }
+        Ok(Answer { status, headers, body: bytes[end + 4..end + 4 + length].to_vec() })
     }
+}
+
+/// How long the body behind this head is, bytes.
+fn length(head: &[u8]) -> Option<usize> {
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    head.lines().find_map(|it| it.strip_prefix("content-length:")).and_then(|it| it.trim().parse().ok())
 }
 
 /// A lead of a person with this phone.
