@@ -44,8 +44,8 @@ async fn a_merge_and_its_taking_back_are_noted_with_both_records_and_each_links_
                 "{notes:?}"
             );
         }
-        let sources = hub.api().get(&format!("/contacts/{}/why", contacts[1])).await["sources"].clone();
-        let youngest = sources.as_array().and_then(|it| it.last()).unwrap()["id"].as_str().unwrap();
+        // By name: the CRM may have said something of the person since, which is a contact too.
+        let youngest = contacts.iter().max().unwrap();
         hub.api().post(&format!("/contacts/{youngest}/unmerge"), &Value::Null).await.expect(200);
         hub.api().until_delivered().await;
         assert_eq!(contact_ids(&hub).await.len(), 2);
@@ -88,8 +88,8 @@ async fn where_the_crm_merges_records_a_merge_that_is_taken_back_gives_the_other
         hub.api().until_delivered().await;
         assert_eq!((records(), said(one, "again")), (vec![one], 1), "what comes in goes into the record that is left");
 
-        let sources = hub.api().get(&format!("/contacts/{}/why", contacts[1])).await["sources"].clone();
-        let youngest = sources.as_array().and_then(|it| it.last()).unwrap()["id"].as_str().unwrap();
+        // By name: the CRM may have said something of the person since, which is a contact too.
+        let youngest = contacts.iter().max().unwrap();
         hub.api().post(&format!("/contacts/{youngest}/unmerge"), &Value::Null).await.expect(200);
         hub.api().until_delivered().await;
         let after = records();
