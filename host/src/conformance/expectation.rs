@@ -209,7 +209,9 @@ pub fn difference(wanted: Option<&Value>, found: &Value) -> String {
 /// How two texts differ, line by line.
 #[must_use]
 pub fn lines(before: &str, after: &str) -> String {
-    similar::TextDiff::from_lines(before, after).unified_diff().context_radius(2).to_string()
+    let mut options = diffy::DiffOptions::new();
+    options.set_context_len(2).set_original_filename("before").set_modified_filename("after");
+    options.create_patch(before, after).to_string()
 }
 
 #[cfg(test)]

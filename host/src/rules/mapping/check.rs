@@ -9,6 +9,8 @@ use crate::setup::Fault;
 
 /// Most names that are offered instead of an unknown one.
 const MOST_SIMILAR: usize = 5;
+/// The least likeness of two names, from 0 (nothing in common) to 1, at which one may be a slip for the other.
+const SIMILAR: f64 = 0.5;
 
 /// What is wrong with a mapping: rules that fail for every lead, and, where the sink's fields are known, unknown ones and wrong types.
 #[must_use]
@@ -31,8 +33,7 @@ fn faults_here(mapping: &Mapping, fields: Option<&[Field]>) -> Vec<Fault> {
         }
         let Some(fields) = fields else { continue };
         let Some(field) = fields.iter().find(|it| it.name == *name) else {
-            let names: Vec<&str> = fields.iter().map(|it| it.name.as_str()).collect();
-            let similar = similar::get_close_matches(name.as_str(), &names, MOST_SIMILAR, 0.5);
+            let similar = similar(name, fields);
             let allowed = if similar.is_empty() { "`patchbay mapping fields` lists them".to_owned() } else { similar.join(", ") };
             faults.push(Fault { at, problem: "the sink has no such field".to_owned(), allowed: Some(allowed) });
             continue;
@@ -44,6 +45,14 @@ fn faults_here(mapping: &Mapping, fields: Option<&[Field]>) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// The names of fields that might have been meant, the likeliest first.
+fn similar<'a>(name: &str, fields: &'a [Field]) -> Vec<&'a str> {
+    let likeness = |it: &'a Field| (rapidfuzz::fuzz::ratio(name.chars(), it.name.chars()), it.name.as_str());
+    let mut alike: Vec<(f64, &str)> = fields.iter().map(likeness).filter(|(likeness, _)| *likeness >= SIMILAR).collect();
+    alike.sort_by(|a, b| b.0.total_cmp(&a.0));
+    alike.into_iter().take(MOST_SIMILAR).map(|(_, name)| name).collect()
 }
 
 impl Rule {
