@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
-use jsonschema::Validator;
 use patchbay_schemas::Author;
 use patchbay_schemas::command::CallStart;
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use crate::hub::Hub;
 use crate::ids::{ConnectionId, ConversationId, OutboxId, WorkspaceId};
 use crate::operations::{OperationError, not_found};
+use crate::rules::schema::Schema;
 use crate::setup::Fault;
 use crate::store::outbox::Once;
 
@@ -18,8 +18,7 @@ use crate::store::outbox::Once;
 /// later is worse than one that does not.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(300);
 
-static ALLOWED: LazyLock<Validator> =
-    LazyLock::new(|| crate::reading::validator("https://patchbay.dev/schemas/v1/command.json#/$defs/call.start"));
+static ALLOWED: LazyLock<Schema> = LazyLock::new(|| Schema::ours("https://patchbay.dev/schemas/v1/command.json#/$defs/call.start"));
 
 /// A call that somebody wants.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -69,12 +68,7 @@ impl Hub {
         call.until = Some(self.store.clock.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX));
         let document = written(&call)?;
         // Numbers are people's: they are not quoted.
-        let fault = |it: jsonschema::ValidationError<'_>| Fault {
-            at: it.instance_path().as_str().to_owned(),
-            problem: it.masked().to_string(),
-            allowed: None,
-        };
-        let faults: Vec<Fault> = ALLOWED.iter_errors(&document).map(fault).collect();
+        let faults = ALLOWED.masked_faults(&document);
         if !faults.is_empty() {
             return Err(OperationError::Body(faults));
         }

@@ -4,16 +4,12 @@ pub mod alerts;
 pub mod audit;
 pub mod calls;
 pub mod catalogue;
-pub mod cli;
-pub mod clock;
 pub mod committer;
 pub mod config;
-pub mod conformance;
 pub mod deliver;
 pub mod example;
 pub mod http;
 pub mod hub;
-pub mod ids;
 pub mod import;
 pub mod keys;
 pub mod mapping;
@@ -29,15 +25,16 @@ pub mod registration;
 pub mod registry;
 pub mod replay;
 pub mod retention;
-pub mod rules;
 pub mod secrets;
 pub mod serve;
-pub mod setup;
 pub mod shadow;
 pub mod shelf;
 pub mod store;
 pub mod stream;
 pub mod sync;
+
+pub use patchbay_rules as rules;
+pub use patchbay_rules::{clock, ids, setup};
 
 /// Deliveries are many small pieces of text on several threads, which the system's allocator is slow at.
 #[global_allocator]

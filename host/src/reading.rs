@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use jsonschema::Validator;
 use patchbay_schemas::EventBody;
 use serde_json::Value;
 
 use crate::clock::timestamp;
 use crate::plugin::{CallError, Event, Header, Instances, Reply, Request, Retry};
 use crate::rules::ingest::{CheckedEvent, Reading};
+use crate::rules::schema::Schema;
 
 /// Most events that one delivery may hold.
 const MAX_EVENTS: usize = 1_000;
@@ -158,53 +158,27 @@ fn parse(id: &str, kind: &str, payload: &str) -> Result<EventBody, String> {
         return Err(format!("/id: it has {} bytes, 1 to {MAX_KEY} are allowed", id.len()));
     }
     let document: Value = serde_json::from_str(payload).map_err(|error| format!("/payload: it is not JSON: {error}"))?;
-    let Some(validator) = VALIDATORS.get(kind) else {
+    let Some(schema) = PAYLOADS.get(kind) else {
         // The vocabulary is open: what the hub has no word for is kept as it is.
         let Value::Object(extra) = document else { return Err("/payload: it is not an object".to_owned()) };
         return Ok(EventBody::Other(patchbay_schemas::Notice { what: kind.to_owned(), person: None, conversation: None, extra }));
     };
-    if !validator.is_valid(&document) {
+    if !schema.allows(&document) {
         // The deepest fault is the most telling one. Values are personal data, so they are masked.
-        let deepest = validator.iter_errors(&document).max_by_key(|it| it.instance_path().as_str().matches('/').count());
-        let fault = deepest.map_or_else(String::new, |it| format!("/payload{}: {}", it.instance_path().as_str(), it.masked()));
-        return Err(fault);
+        let deepest = schema.breaches(&document).into_iter().max_by_key(|it| it.at.matches('/').count());
+        return Err(deepest.map_or_else(String::new, |it| format!("/payload{}: {}", it.at, it.masked)));
     }
     EventBody::parse(kind, document).map_err(|error| format!("/payload: {error}"))
 }
 
-static VALIDATORS: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
-    let compile = |kind: &'static str| (kind, validator(patchbay_schemas::payload_ref(kind).expect("every kind has its schema")));
+static PAYLOADS: LazyLock<HashMap<&'static str, Schema>> = LazyLock::new(|| {
+    let compile = |kind: &'static str| (kind, Schema::ours(patchbay_schemas::payload_ref(kind).expect("every kind has its schema")));
     KINDS.into_iter().map(compile).collect()
-});
-
-/// What one definition of schemas/ allows, by its absolute address with a JSON pointer. Compiling takes milliseconds: keep it.
-///
-/// # Panics
-/// Where there is no such definition: addresses are written in the code.
-#[must_use]
-pub fn validator(reference: &str) -> Validator {
-    jsonschema::draft202012::options()
-        .with_registry(&SCHEMAS)
-        .should_validate_formats(true)
-        .build(&serde_json::json!({ "$ref": reference }))
-        .expect("the schemas are tested to be valid")
-}
-
-static SCHEMAS: LazyLock<jsonschema::Registry<'static>> = LazyLock::new(|| {
-    let resources = patchbay_schemas::V1.iter().map(|(_, text)| {
-        let schema: Value = serde_json::from_str(text).expect("the schemas are tested to be JSON");
-        let id = schema["$id"].as_str().expect("the schemas are tested to have ids").to_owned();
-        (id, jsonschema::Resource::from_contents(schema))
-    });
-    jsonschema::Registry::new()
-        .extend(resources)
-        .and_then(jsonschema::RegistryBuilder::prepare)
-        .expect("the schemas are tested to be valid")
 });
 
 /// Compiles the schemas now, so that the first delivery does not wait for it.
 pub fn warm_up() {
-    LazyLock::force(&VALIDATORS);
+    LazyLock::force(&PAYLOADS);
 }
 
 /// The request as it is kept: method, path, query and headers without credentials.

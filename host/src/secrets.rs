@@ -14,42 +14,14 @@ use ring::hkdf;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
+pub use patchbay_rules::secret::SecretValue;
+
 pub use self::source::KeySource;
 
 const KEY_LEN: usize = 32;
 const ID_LEN: usize = 8;
 /// What a sealed value begins with: the form that it has.
 const FORM: u8 = 1;
-
-/// A secret's value. It is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretValue(String);
-
-impl SecretValue {
-    /// 64 hexadecimal digits that nobody can guess.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(hex::encode(MasterKey::random().0))
-    }
-
-    /// Takes a value.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The value itself: for the host's own use, never for a guest, a log or an answer.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretValue(…)")
-    }
-}
 
 /// Why a key or a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -242,7 +214,7 @@ impl DataKey {
     /// Seals a secret of a connection.
     #[must_use]
     pub fn seal(&self, connection: &str, name: &str, value: &SecretValue) -> Vec<u8> {
-        let sealed = seal(&self.secret_key(), &self.place(connection, name), value.0.clone().into_bytes());
+        let sealed = seal(&self.secret_key(), &self.place(connection, name), value.reveal().as_bytes().to_vec());
         [self.id().prefix(), sealed].concat()
     }
 
@@ -251,7 +223,7 @@ impl DataKey {
     pub fn open(&self, connection: &str, name: &str, sealed: &[u8]) -> Option<SecretValue> {
         let sealed = sealed.strip_prefix(self.id().prefix().as_slice())?;
         let bytes = open(&self.secret_key(), &self.place(connection, name), sealed)?;
-        String::from_utf8(bytes).ok().map(SecretValue)
+        String::from_utf8(bytes).ok().map(SecretValue::new)
     }
 
     fn secret_key(&self) -> LessSafeKey {

@@ -7,7 +7,7 @@
 //! ```
 
 pub mod framing;
-pub(crate) mod line;
+pub mod line;
 mod session;
 
 use std::collections::HashMap;

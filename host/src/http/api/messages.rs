@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use jsonschema::Validator;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -17,11 +16,11 @@ use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::ids::{self, OutboxId};
 use crate::operations::Outgoing;
+use crate::rules::schema::Schema;
 use crate::setup::Fault;
 
 /// What `message.send` allows; the person who writes is ours to know and no part of it.
-static ALLOWED: LazyLock<Validator> =
-    LazyLock::new(|| crate::reading::validator("https://patchbay.dev/schemas/v1/command.json#/$defs/message.send"));
+static ALLOWED: LazyLock<Schema> = LazyLock::new(|| Schema::ours("https://patchbay.dev/schemas/v1/command.json#/$defs/message.send"));
 
 /// A message to be sent. It has a text, an attachment, or both.
 #[derive(ToSchema)]
@@ -79,12 +78,7 @@ fn checked(message: Map<String, Value>) -> Result<Outgoing, ApiError> {
         return Err(ApiError::Faults(vec![Fault { at: "/conversation".to_owned(), problem, allowed: None }]));
     }
     // What people write is not quoted.
-    let fault = |it: jsonschema::ValidationError<'_>| Fault {
-        at: it.instance_path().as_str().to_owned(),
-        problem: it.masked().to_string(),
-        allowed: None,
-    };
-    let faults: Vec<Fault> = ALLOWED.iter_errors(&Value::Object(command)).map(fault).collect();
+    let faults = ALLOWED.masked_faults(&Value::Object(command));
     if !faults.is_empty() {
         return Err(ApiError::Faults(faults));
     }

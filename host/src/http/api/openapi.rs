@@ -1,17 +1,13 @@
 //! The API's description: made from the handlers, joined with the documents of schemas/v1.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::PartialSchema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, SecurityRequirement, ServerBuilder};
-use utoipa::{PartialSchema, ToSchema};
-
-use crate::ids::{Id, Named};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement, ServerBuilder};
 
 /// Documents of schemas/v1 that the API answers lists of.
 const LISTED: [&str; 3] = ["lead.json", "contact.json", "conversation.json"];
@@ -63,17 +59,4 @@ pub(super) fn whole() -> Value {
         operation["responses"]["default"] = json!({ "$ref": "#/components/responses/Problem" });
     }
     document
-}
-
-impl<K: Named> ToSchema for Id<K> {
-    fn name() -> Cow<'static, str> {
-        Cow::Owned(format!("{}_id", K::PREFIX))
-    }
-}
-
-impl<K: Named> PartialSchema for Id<K> {
-    fn schema() -> RefOr<Schema> {
-        let pattern = format!("^{}_[0-9A-HJKMNP-TV-Z]{{26}}$", K::PREFIX);
-        ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
-    }
 }

@@ -137,17 +137,6 @@ pub(super) async fn load(tx: &mut Tx, keys: Keys, histories: bool) -> sqlx::Resu
     Ok(known)
 }
 
-impl Known {
-    /// Notes who shows a contact, and that this person must be loaded.
-    pub(super) fn meet(&mut self, contact: ContactId, shown: ContactId, people: &mut Vec<ContactId>) -> ContactId {
-        if contact != shown {
-            self.shown_by.insert(contact, shown);
-        }
-        people.push(shown);
-        contact
-    }
-}
-
 /// Seldom needed: a batch in which nobody of a sink answers asks nothing.
 async fn load_addressed(
     tx: &mut Tx,

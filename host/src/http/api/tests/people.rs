@@ -25,8 +25,8 @@ async fn a_lead_fits_its_schema_and_tells_its_timeline() {
     let world = World::open().await;
     world.said(world.connection, "anna", "+79123456789").await;
     let lead = world.get("/leads").await.json()["items"][0].clone();
-    let validator = crate::reading::validator("https://patchbay.dev/schemas/v1/lead.json");
-    assert!(validator.is_valid(&lead), "{lead}");
+    let schema = crate::rules::schema::Schema::ours("https://patchbay.dev/schemas/v1/lead.json");
+    assert!(schema.allows(&lead), "{lead}");
     let id = lead["id"].as_str().unwrap();
     assert_eq!(world.get(&format!("/leads/{id}")).await.json(), lead);
     let interaction = world.get(&format!("/leads/{id}/timeline")).await.json()["items"][0].clone();
