@@ -1,5 +1,8 @@
 //! What `sdk/wit` says of itself: its versions, those of them that were released, and the interfaces of each.
 
+#[cfg(test)]
+mod bindings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
