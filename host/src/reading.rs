@@ -165,8 +165,8 @@ fn parse(id: &str, kind: &str, payload: &str) -> Result<EventBody, String> {
     };
     if !schema.allows(&document) {
         // The deepest fault is the most telling one. Values are personal data, so they are masked.
-        let deepest = schema.breaches(&document).into_iter().max_by_key(|it| it.at.matches('/').count());
-        return Err(deepest.map_or_else(String::new, |it| format!("/payload{}: {}", it.at, it.masked)));
+        let deepest = schema.breaches(&document).max_by_key(|it| it.at().matches('/').count());
+        return Err(deepest.map_or_else(String::new, |it| format!("/payload{}: {}", it.at(), it.masked())));
     }
     EventBody::parse(kind, document).map_err(|error| format!("/payload: {error}"))
 }

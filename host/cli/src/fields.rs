@@ -172,7 +172,7 @@ fn missing(manifest: &Manifest, there: &Map<String, Value>, given: &Map<String, 
     }
     let config = Value::Object(config);
     let Ok(schema) = Schema::new(&manifest.config) else { return Vec::new() };
-    let required = schema.breaches(&config).into_iter().filter(|it| it.at.is_empty()).filter_map(|it| it.missing);
+    let required = schema.breaches(&config).filter(|it| it.at().is_empty()).filter_map(|it| it.missing().map(str::to_owned));
     required.filter(|it| manifest.config.pointer(&format!("/properties/{it}")).is_some()).collect()
 }
 
@@ -207,8 +207,9 @@ fn ask_property(manifest: &Manifest, name: &str, is_secret: bool) -> Result<Valu
 }
 
 fn fault(property: &Value, value: &Value, is_secret: bool) -> Option<String> {
-    let breach = Schema::new(property).ok()?.breaches(value).into_iter().next()?;
-    Some(if is_secret { breach.masked } else { breach.problem })
+    let schema = Schema::new(property).ok()?;
+    let breach = schema.breaches(value).next()?;
+    Some(if is_secret { breach.masked() } else { breach.problem() })
 }
 
 /// The values of a JSON list, as words.

@@ -13,17 +13,35 @@ use crate::setup::Fault;
 #[derive(Debug)]
 pub struct Schema(jsonschema::Validator);
 
-/// One rule that a document breaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breach {
+/// One rule that a document breaks. What it says is written when it is asked for: it may quote a document of megabytes.
+#[derive(Debug)]
+pub struct Breach<'a>(jsonschema::ValidationError<'a>);
+
+impl Breach<'_> {
     /// JSON pointer of the value.
-    pub at: String,
+    #[must_use]
+    pub fn at(&self) -> &str {
+        self.0.instance_path().as_str()
+    }
+
     /// The rule, beside the value that breaks it.
-    pub problem: String,
+    #[must_use]
+    pub fn problem(&self) -> String {
+        self.0.to_string()
+    }
+
     /// The rule, without the value: for what is secret, or people's.
-    pub masked: String,
+    #[must_use]
+    pub fn masked(&self) -> String {
+        self.0.masked().to_string()
+    }
+
     /// The property that is not there and must be.
-    pub missing: Option<String>,
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        let ValidationErrorKind::Required { property } = self.0.kind() else { return None };
+        property.as_str()
+    }
 }
 
 impl Schema {
@@ -53,24 +71,14 @@ impl Schema {
     }
 
     /// Every rule that a document breaks; none where it fits.
-    #[must_use]
-    pub fn breaches(&self, document: &Value) -> Vec<Breach> {
-        let breach = |error: jsonschema::ValidationError<'_>| Breach {
-            at: error.instance_path().as_str().to_owned(),
-            problem: error.to_string(),
-            masked: error.masked().to_string(),
-            missing: match error.kind() {
-                ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
-                _ => None,
-            },
-        };
-        self.0.iter_errors(document).map(breach).collect()
+    pub fn breaches<'a>(&'a self, document: &'a Value) -> impl Iterator<Item = Breach<'a>> {
+        self.0.iter_errors(document).map(Breach)
     }
 
     /// The same of what people wrote, which is not quoted.
     #[must_use]
     pub fn masked_faults(&self, document: &Value) -> Vec<Fault> {
-        self.breaches(document).into_iter().map(|it| Fault { at: it.at, problem: it.masked, allowed: None }).collect()
+        self.breaches(document).map(|it| Fault { at: it.at().to_owned(), problem: it.masked(), allowed: None }).collect()
     }
 }
 

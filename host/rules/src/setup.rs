@@ -64,7 +64,7 @@ pub fn check(manifest: &Manifest, given: Map<String, Value>) -> Result<Setup, Se
     let config = with_defaults(manifest, given);
     let schema = Schema::new(&manifest.config).map_err(SetupError::Schema)?;
     let secrets = manifest.secrets();
-    let faults: Vec<Fault> = schema.breaches(&config).into_iter().map(|it| fault(&manifest.config, it, &secrets)).collect();
+    let faults: Vec<Fault> = schema.breaches(&config).map(|it| fault(&manifest.config, &it, &secrets)).collect();
     if !faults.is_empty() {
         return Err(SetupError::Faults(faults));
     }
@@ -111,10 +111,8 @@ pub fn fits(manifest: &Manifest, property: &str, value: &Value) -> Result<(), St
     let Some(schema) = manifest.config.pointer(&format!("/properties/{property}")) else {
         return Err("the configuration has no such property".to_owned());
     };
-    match Schema::new(schema)?.breaches(value).into_iter().next() {
-        Some(breach) => Err(breach.problem),
-        None => Ok(()),
-    }
+    let schema = Schema::new(schema)?;
+    schema.breaches(value).next().map_or(Ok(()), |it| Err(it.problem()))
 }
 
 /// The manifest with a schema under which nothing is missing.
@@ -171,11 +169,11 @@ fn fill_defaults(schema: &Value, config: &mut Value) {
     }
 }
 
-fn fault(schema: &Value, breach: Breach, secrets: &[&str]) -> Fault {
-    let at = breach.at;
+fn fault(schema: &Value, breach: &Breach<'_>, secrets: &[&str]) -> Fault {
+    let at = breach.at().to_owned();
     let is_secret = secrets.iter().any(|it| at.strip_prefix('/') == Some(it));
     // The message quotes the value: a secret's must not be.
-    let problem = if is_secret { breach.masked } else { breach.problem };
+    let problem = if is_secret { breach.masked() } else { breach.problem() };
     let property = at.split('/').nth(1).and_then(|it| schema.pointer(&format!("/properties/{it}")));
     Fault { problem, allowed: property.and_then(allowed), at }
 }

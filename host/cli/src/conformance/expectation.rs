@@ -112,8 +112,8 @@ fn of_receipt(receipt: &Receipt) -> Option<String> {
         document["remote_id"] = json!(id);
     }
     let schema = Schema::ours("https://patchbay.dev/schemas/v1/receipt.json");
-    let breach = schema.breaches(&document).into_iter().next()?;
-    Some(format!("a receipt does not fit its schema: {}: {}", breach.at, breach.problem))
+    let breach = schema.breaches(&document).next()?;
+    Some(format!("a receipt does not fit its schema: {}: {}", breach.at(), breach.problem()))
 }
 
 /// `never`, `later`, `{"after_ms": 1000}`, `reauthorise`

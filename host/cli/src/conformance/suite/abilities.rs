@@ -27,7 +27,7 @@ pub fn declared(artifact: &Artifact) -> Verdict {
     let document = serde_json::to_value(manifest).unwrap_or_default();
     let schema = Schema::ours("https://patchbay.dev/schemas/v1/manifest.json");
     for breach in schema.breaches(&document) {
-        seen.fault(format!("connector.toml{}: {}", breach.at.replace('/', "."), breach.problem));
+        seen.fault(format!("connector.toml{}: {}", breach.at().replace('/', "."), breach.problem()));
     }
     let exported = artifact.abilities();
     let sections = [
